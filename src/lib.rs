@@ -1,0 +1,6 @@
+//! broadtape: a market's ticks in, out to many.
+
+pub mod clock;
+pub mod feed;
+pub mod limits;
+pub mod wire;

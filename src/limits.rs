@@ -1,0 +1,120 @@
+//! Every bound of the program in one place, and the relations between them, checked when it is compiled.
+
+use std::time::Duration;
+
+/// Bytes of one ring slot: a cache line.
+pub const SLOT_BYTES: usize = 64;
+/// 64-bit words of one ring slot.
+pub const SLOT_WORDS: usize = SLOT_BYTES / 8;
+/// The shortest DBN record with `ts_out`: a status (40 + 8 bytes).
+pub const RECORD_MIN: usize = 48;
+/// The longest DBN v3 record with `ts_out`: a definition (520 + 8 bytes).
+pub const RECORD_MAX: usize = 528;
+/// Slots that the longest record takes.
+pub const RECORD_SLOTS_MAX: usize = RECORD_MAX.div_ceil(SLOT_BYTES);
+/// Default bytes of the ring's slots (`--ring`).
+pub const RING_DEFAULT: usize = 64 << 20;
+/// Smallest ring that can be asked for.
+pub const RING_MIN: usize = 64 << 10;
+/// Largest ring that can be asked for.
+pub const RING_MAX: usize = 16 << 30;
+/// A commit covers at most the ring divided by this.
+pub const RING_BATCH_SHARE: usize = 4;
+
+/// Slots that the publisher collects at most before it commits.
+pub const BATCH_SLOTS: usize = 4096;
+/// Slots that a shard drains from the ring in one turn.
+pub const TURN_SLOTS: usize = 4096;
+/// Framed bytes that a shard collects before it hands them to the sockets.
+pub const ARENA_BYTES: usize = 1 << 20;
+/// Sockets written in one call of a write engine.
+pub const WRITES_PER_CALL: usize = 64;
+/// Buffers gathered in one write.
+pub const PARTS_PER_WRITE: usize = 8;
+/// Commands that a shard takes in one turn.
+pub const COMMANDS_PER_TURN: usize = 64;
+/// Commands that wait for a shard at most.
+pub const COMMAND_QUEUE: usize = 4096;
+/// Bytes that a shard reads from one connection in one turn.
+pub const READ_BYTES_PER_TURN: usize = 64 << 10;
+/// Shards at most: the parked mask is one 64-bit word.
+pub const SHARDS_MAX: usize = 64;
+
+/// The largest message a server sends: many clients refuse longer ones.
+pub const SERVER_MESSAGE_MAX: usize = 65_535;
+/// Bytes of the header of a `dbn` data frame.
+pub const BATCH_HEADER: usize = 24;
+/// The largest message a client may send (default).
+pub const CLIENT_MESSAGE_MAX: usize = 64 << 10;
+/// The largest message on `/v1/echo`.
+pub const ECHO_MESSAGE_MAX: usize = 16 << 20;
+/// Payload bytes of a WebSocket control frame (RFC 6455, 5.5).
+pub const WS_CONTROL_MAX: usize = 125;
+/// Client messages a second, sustained (default).
+pub const CLIENT_RATE: u32 = 20;
+/// Client messages at once (default).
+pub const CLIENT_BURST: u32 = 50;
+/// Symbols in one subscribe request (default).
+pub const SYMBOLS_PER_REQUEST: usize = 1024;
+/// Subscriptions of one connection (default).
+pub const SUBSCRIPTIONS_PER_CONNECTION: usize = 256;
+/// Subscription objects in one request.
+pub const PARAMS_PER_REQUEST: usize = 64;
+/// Bytes of a string request id.
+pub const REQUEST_ID_BYTES: usize = 36;
+/// Bytes of a symbol, as DBN v3 holds it (71 with the terminating zero).
+pub const SYMBOL_BYTES: usize = 70;
+/// Instruments that one server knows at most.
+pub const INSTRUMENTS_MAX: usize = 1 << 20;
+/// Updates a second and instrument that `max_rate` may ask for.
+pub const MAX_RATES: [u32; 7] = [1, 2, 5, 10, 20, 50, 100];
+
+/// Unsent bytes of one connection (`--queue`).
+pub const QUEUE_DEFAULT: usize = 1 << 20;
+/// Smallest queue: two of the largest messages.
+pub const QUEUE_MIN: usize = 128 << 10;
+/// Bytes of a snapshot or of catch-up that one connection gets in one turn.
+pub const PIECE_BYTES: usize = 32 << 10;
+/// Bytes that the kernel holds unsent for one connection (`TCP_NOTSENT_LOWAT`).
+pub const NOTSENT_LOWAT: u32 = 64 << 10;
+
+/// Handshake, from accept to the answer (default).
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a request's head.
+pub const REQUEST_HEAD_MAX: usize = 8 << 10;
+/// Headers of a request.
+pub const REQUEST_HEADERS_MAX: usize = 64;
+/// Idle keep-alive of an HTTP connection.
+pub const HTTP_IDLE: Duration = Duration::from_secs(10);
+/// Longest an HTTP answer may take to be written.
+pub const HTTP_WRITE: Duration = Duration::from_secs(30);
+/// Heartbeat on a quiet connection (default).
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Heartbeat on a busy connection.
+pub const HEARTBEAT_BUSY: Duration = Duration::from_secs(5);
+/// Between two pings (default).
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Without a pong for this long, a connection is closed (default).
+pub const PONG_TIMEOUT: Duration = Duration::from_secs(60);
+/// Input that is discarded after half-closing.
+pub const LINGER: Duration = Duration::from_secs(1);
+/// Window over which connections are closed on SIGTERM (default).
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// A live feed that brings nothing for this long has stalled.
+pub const STALL: Duration = Duration::from_secs(5);
+/// A stage difference above this is counted, not recorded.
+pub const LATENCY_MAX: Duration = Duration::from_secs(60);
+
+const _: () = {
+    assert!(RECORD_MAX.is_multiple_of(8) && RECORD_MIN.is_multiple_of(8));
+    assert!(RECORD_SLOTS_MAX == 9);
+    assert!(RING_MIN / SLOT_BYTES / RING_BATCH_SHARE >= RECORD_SLOTS_MAX);
+    assert!(TURN_SLOTS >= RECORD_SLOTS_MAX && BATCH_SLOTS >= RECORD_SLOTS_MAX);
+    assert!(BATCH_HEADER + RECORD_MAX <= SERVER_MESSAGE_MAX);
+    assert!(QUEUE_MIN >= 2 * SERVER_MESSAGE_MAX);
+    assert!(PIECE_BYTES <= QUEUE_MIN / 4);
+    assert!(CLIENT_MESSAGE_MAX <= READ_BYTES_PER_TURN);
+    assert!(SUBSCRIPTIONS_PER_CONNECTION <= u16::MAX as usize);
+    assert!(HEARTBEAT.as_nanos() < HEARTBEAT_BUSY.as_nanos());
+    assert!(PING_INTERVAL.as_nanos() < PONG_TIMEOUT.as_nanos());
+};
