@@ -105,6 +105,45 @@ pub const STALL: Duration = Duration::from_secs(5);
 /// A stage difference above this is counted, not recorded.
 pub const LATENCY_MAX: Duration = Duration::from_secs(60);
 
+/// The bounds on one client that an operator may set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Unsent bytes of a connection.
+    pub queue: usize,
+    /// Heartbeat on a quiet connection.
+    pub heartbeat: Duration,
+    /// Between two pings.
+    pub ping: Duration,
+    /// Without a pong for this long, the connection is closed.
+    pub pong_timeout: Duration,
+    /// Bytes of the largest message it may send.
+    pub message_max: usize,
+    /// Messages a second, sustained.
+    pub rate: u32,
+    /// Messages at once.
+    pub burst: u32,
+    /// Symbols in one request.
+    pub symbols: usize,
+    /// Subscriptions of a connection.
+    pub subscriptions: usize,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            queue: QUEUE_DEFAULT,
+            heartbeat: HEARTBEAT,
+            ping: PING_INTERVAL,
+            pong_timeout: PONG_TIMEOUT,
+            message_max: CLIENT_MESSAGE_MAX,
+            rate: CLIENT_RATE,
+            burst: CLIENT_BURST,
+            symbols: SYMBOLS_PER_REQUEST,
+            subscriptions: SUBSCRIPTIONS_PER_CONNECTION,
+        }
+    }
+}
+
 const _: () = {
     assert!(RECORD_MAX.is_multiple_of(8) && RECORD_MIN.is_multiple_of(8));
     assert!(RECORD_SLOTS_MAX == 9);
