@@ -1,0 +1,368 @@
+//! What the kernel did not take from one connection's bytes, in order, and how much of it there is.
+//!
+//! The backlog holds *data* (shared by every subscriber that is behind on it, by reference) and
+//! *notes* (text and control frames of this connection alone). Both are runs of whole WebSocket
+//! frames; only the first run may have a frame begun.
+//!
+//! Invariants: (1) `bytes` is the sum of what the runs hold; (2) `begun` bytes at the front finish a
+//! frame whose first part was sent, everything after them is whole frames; (3) a run is never empty.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::write::Parts;
+use crate::limits::PARTS_PER_WRITE;
+
+/// A frame of a [`Shared`] run: where it ends, and how many of the run's records came before that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Bytes from the start of the run to the end of the frame.
+    pub end: u32,
+    /// Records in the run up to the end of the frame.
+    pub records: u32,
+    /// The cursor that the frame carries.
+    pub seq: u64,
+}
+
+/// Frames that several connections may hold, with what was in them.
+#[derive(Debug)]
+pub struct Shared {
+    /// The frames, end to end.
+    pub bytes: Bytes,
+    /// Where each ends.
+    pub marks: Vec<Mark>,
+    /// What the records were: a value of the caller's for each.
+    pub keys: Vec<u32>,
+}
+
+impl Shared {
+    /// Records in the frames before byte `boundary`, which is the end of a frame or 0.
+    fn records_before(&self, boundary: usize) -> usize {
+        let at = self.marks.partition_point(|mark| mark.end as usize <= boundary);
+        at.checked_sub(1).map_or(0, |last| self.marks[last].records as usize)
+    }
+
+    /// A copy of what follows byte `from`, which may lie inside of a frame.
+    fn rest(&self, from: usize) -> Self {
+        let first = self.marks.partition_point(|mark| mark.end as usize <= from);
+        let before = first.checked_sub(1).map_or(0, |last| self.marks[last].records);
+        let shift = |mark: &Mark| Mark {
+            end: mark.end - from as u32,
+            records: mark.records - before,
+            ..*mark
+        };
+        Self {
+            bytes: Bytes::copy_from_slice(&self.bytes[from..]),
+            marks: self.marks[first..].iter().map(shift).collect(),
+            keys: self.keys[before as usize..].to_vec(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Run {
+    Data { shared: Rc<Shared>, range: Range<usize> },
+    Note(Bytes),
+}
+
+impl Run {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Data { shared, range } => &shared.bytes[range.clone()],
+            Self::Note(bytes) => bytes,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    /// Takes the first `n` bytes off.
+    fn split_to(&mut self, n: usize) -> Self {
+        match self {
+            Self::Data { shared, range } => {
+                let head = range.start..range.start + n;
+                range.start = head.end;
+                Self::Data { shared: shared.clone(), range: head }
+            }
+            Self::Note(bytes) => Self::Note(bytes.split_to(n)),
+        }
+    }
+}
+
+/// The whole length of the server frame that starts `bytes`.
+fn frame_length(bytes: &[u8]) -> usize {
+    match bytes[1] & 0x7f {
+        126 => 4 + usize::from(u16::from_be_bytes([bytes[2], bytes[3]])),
+        127 => {
+            let mut length = [0; 8];
+            length.copy_from_slice(&bytes[2..10]);
+            10 + u64::from_be_bytes(length) as usize
+        }
+        short => 2 + usize::from(short),
+    }
+}
+
+/// Bytes missing to the end of the frame that byte `at` of `frames` lies in; 0 between two frames.
+fn missing(frames: &[u8], at: usize) -> usize {
+    let mut end = 0;
+    while end < at {
+        end += frame_length(&frames[end..]);
+    }
+    end - at
+}
+
+/// Unsent bytes of one connection.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    runs: VecDeque<Run>,
+    bytes: usize,
+    notes: usize,
+    begun: usize,
+}
+
+impl Backlog {
+    /// Unsent bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Unsent bytes of notes.
+    pub fn note_bytes(&self) -> usize {
+        self.notes
+    }
+
+    /// Is there nothing unsent?
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Appends text or control frames.
+    pub fn push_note(&mut self, frames: Bytes) {
+        self.notes += frames.len();
+        self.push(Run::Note(frames));
+    }
+
+    /// Appends the frames of `shared` from byte `from` on. That may lie inside of a frame only where
+    /// the backlog is empty: the kernel took what came before it.
+    ///
+    /// What was mostly taken is copied, so that a small rest does not hold a large buffer alive.
+    pub fn push_shared(&mut self, shared: &Rc<Shared>, from: usize) {
+        if self.runs.is_empty() {
+            self.begun = missing(&shared.bytes, from);
+        }
+        let unsent = shared.bytes.len() - from;
+        self.push(if unsent * 2 >= shared.bytes.len() {
+            Run::Data { shared: shared.clone(), range: from..shared.bytes.len() }
+        } else {
+            Run::Data { shared: Rc::new(shared.rest(from)), range: 0..unsent }
+        });
+    }
+
+    fn push(&mut self, run: Run) {
+        if run.len() > 0 {
+            self.bytes += run.len();
+            self.runs.push_back(run);
+        }
+    }
+
+    /// Puts frames before everything that has not been begun.
+    pub fn push_urgent(&mut self, frames: Bytes) {
+        self.bytes += frames.len();
+        self.notes += frames.len();
+        let begun = self.split_begun();
+        self.runs.push_front(Run::Note(frames));
+        begun.into_iter().for_each(|run| self.runs.push_front(run));
+    }
+
+    /// Takes the rest of the frame in progress off the front.
+    fn split_begun(&mut self) -> Option<Run> {
+        let front = self.runs.front_mut().filter(|_| self.begun > 0)?;
+        let begun = front.split_to(self.begun);
+        if front.len() == 0 {
+            self.runs.pop_front();
+        }
+        Some(begun)
+    }
+
+    /// The first runs, for one gathered write.
+    pub fn parts(&self) -> Parts<'_> {
+        self.runs.iter().take(PARTS_PER_WRITE).map(Run::bytes).collect()
+    }
+
+    /// Notes that the kernel took the first `taken` bytes.
+    ///
+    /// # Panics
+    /// Where that is more than there was.
+    pub fn advance(&mut self, mut taken: usize) {
+        assert!(taken <= self.bytes, "the kernel takes no more than it was given");
+        self.bytes -= taken;
+        while let Some(front) = self.runs.front_mut().filter(|_| taken > 0) {
+            let part = taken.min(front.len());
+            self.begun = match part.checked_sub(self.begun) {
+                None => self.begun - part,
+                Some(beyond) => missing(&front.bytes()[self.begun..], beyond),
+            };
+            let sent = front.split_to(part);
+            if matches!(sent, Run::Note(_)) {
+                self.notes -= part;
+            }
+            if front.len() == 0 {
+                self.runs.pop_front();
+            }
+            taken -= part;
+        }
+    }
+
+    /// Drops the data frames that have not been begun, keeps the notes in their order, and calls
+    /// `lost` with the key of each record that was dropped, oldest first.
+    pub fn drop_data(&mut self, mut lost: impl FnMut(u32)) {
+        let begun = self.split_begun();
+        self.runs.retain(|run| {
+            if let Run::Data { shared, range } = run {
+                let records = shared.records_before(range.start)..shared.records_before(range.end);
+                shared.keys[records].iter().for_each(|key| lost(*key));
+            }
+            matches!(run, Run::Note(_))
+        });
+        begun.into_iter().for_each(|run| self.runs.push_front(run));
+        self.bytes = self.runs.iter().map(Run::len).sum();
+    }
+
+    /// Drops everything but the frame that has been begun.
+    pub fn drop_unbegun(&mut self) {
+        let begun = self.split_begun();
+        self.runs.clear();
+        self.bytes = self.begun;
+        self.notes = if matches!(begun, Some(Run::Note(_))) { self.begun } else { 0 };
+        self.runs.extend(begun);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A frame whose payload repeats `fill`.
+    fn frame(fill: u8, payload: usize) -> Vec<u8> {
+        let mut frame = match payload {
+            0..=125 => vec![0x82, payload as u8],
+            _ => vec![0x82, 126, (payload >> 8) as u8, payload as u8],
+        };
+        frame.resize(frame.len() + payload, fill);
+        frame
+    }
+
+    /// Frames of one record each, keyed by their fill.
+    fn shared(fills: &[u8], payload: usize) -> Rc<Shared> {
+        let (mut bytes, mut marks) = (Vec::new(), Vec::new());
+        for (n, fill) in fills.iter().enumerate() {
+            bytes.extend(frame(*fill, payload));
+            marks.push(Mark { end: bytes.len() as u32, records: n as u32 + 1, seq: 0 });
+        }
+        let keys = fills.iter().map(|fill| u32::from(*fill)).collect();
+        Rc::new(Shared { bytes: bytes.into(), marks, keys })
+    }
+
+    fn drain(backlog: &mut Backlog, step: usize) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while !backlog.is_empty() {
+            let parts = backlog.parts().concat();
+            let taken = step.min(parts.len());
+            sent.extend(&parts[..taken]);
+            backlog.advance(taken);
+        }
+        assert_eq!((backlog.bytes(), backlog.note_bytes(), backlog.begun), (0, 0, 0));
+        sent
+    }
+
+    #[test]
+    fn urgent_frames_go_between_frames() {
+        for sent in 0..=2 * 22 {
+            let mut backlog = Backlog::default();
+            backlog.push_shared(&shared(b"abc", 20), 0);
+            backlog.advance(sent);
+            backlog.push_urgent(frame(b'!', 3).into());
+            let mut all = frame(b'a', 20);
+            let place = sent.div_ceil(22);
+            let order = [&b"abc"[..place], b"!", &b"abc"[place..]].concat();
+            all.clear();
+            for fill in order {
+                all.extend(frame(fill, if fill == b'!' { 3 } else { 20 }));
+            }
+            assert_eq!(drain(&mut backlog, 7), all[sent..], "after {sent} bytes");
+        }
+    }
+
+    #[test]
+    fn a_small_rest_holds_no_large_buffer() {
+        let large = shared(b"abcdefgh", 200);
+        let mut backlog = Backlog::default();
+        backlog.push_shared(&large, large.bytes.len() - 250);
+        assert_eq!(Rc::strong_count(&large), 1);
+        let mut lost = Vec::new();
+        backlog.drop_data(|key| lost.push(key as u8));
+        assert_eq!(lost, b"h", "g was begun");
+        assert_eq!(backlog.bytes(), 250 - 204);
+    }
+
+    #[test]
+    fn closing_finishes_the_frame_that_was_begun() {
+        let mut backlog = Backlog::default();
+        backlog.push_note(frame(b'n', 10).into());
+        backlog.push_shared(&shared(b"ab", 10), 0);
+        backlog.advance(3);
+        backlog.drop_unbegun();
+        assert_eq!(drain(&mut backlog, 100), frame(b'n', 10)[3..]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_dropped_and_what_is_sent_is_everything(
+            payload in prop_oneof![1_usize..40, 120_usize..400],
+            runs in prop::collection::vec(1_usize..5, 1..6),
+            sent in 0_usize..2000,
+            step in 1_usize..300,
+        ) {
+            let mut backlog = Backlog::default();
+            let (mut fill, mut all) = (0_u8, Vec::new());
+            for (n, frames) in runs.iter().enumerate() {
+                let fills: Vec<u8> = (0..*frames as u8).map(|i| fill + i).collect();
+                fill += *frames as u8;
+                fills.iter().for_each(|fill| all.extend(frame(*fill, payload)));
+                backlog.push_shared(&shared(&fills, payload), 0);
+                if n % 2 == 1 {
+                    all.extend(frame(b'~', 9));
+                    backlog.push_note(frame(b'~', 9).into());
+                }
+            }
+            let sent = sent.min(backlog.bytes());
+            let mut wire = Vec::new();
+            while wire.len() < sent {
+                let parts = backlog.parts().concat();
+                let taken = step.min(sent - wire.len()).min(parts.len());
+                wire.extend(&parts[..taken]);
+                backlog.advance(taken);
+            }
+            prop_assert_eq!(&wire[..], &all[..sent]);
+            let mut lost = Vec::new();
+            backlog.drop_data(|key| lost.push(key as u8));
+            wire.extend(drain(&mut backlog, step));
+            let (mut at, mut seen) = (0, Vec::new());
+            while at < wire.len() {
+                let length = frame_length(&wire[at..]);
+                seen.push(wire[at + length - 1]);
+                at += length;
+            }
+            prop_assert_eq!(at, wire.len(), "whole frames only");
+            seen.retain(|fill| *fill != b'~');
+            seen.extend(lost);
+            prop_assert_eq!(seen, (0..fill).collect::<Vec<_>>());
+        }
+    }
+}
