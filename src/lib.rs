@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod feed;
 pub mod limits;
+pub mod ring;
 pub mod socket;
 pub mod wire;

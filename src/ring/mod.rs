@@ -1,0 +1,154 @@
+//! ring: one writer, many readers, no locks; nobody waits for anybody.
+//!
+//! The [`Writer`] publishes batches of records into a circle of 64-byte slots and overwrites the
+//! oldest without asking. A [`Reader`] copies what is new into its [`Segment`], whole records only;
+//! where the writer has lapped it, it goes on at the oldest record left and knows exactly which
+//! numbers it lost ([`Lost`]).
+//!
+//! Invariants
+//! 1. `commit <= claim <= commit + capacity / RING_BATCH_SHARE`, and neither ever decreases. Only
+//!    slots before `claim` have been written, ever.
+//! 2. `commit` is a boundary between records: what lies before it is whole records, numbered from 1
+//!    without holes, and `start` of a record's first slot is its number, of its others 0.
+//! 3. A record takes `1..=RECORD_SLOTS_MAX` slots, as its header's length byte says.
+//! 4. `ts_out` never decreases from one record to the next.
+//!
+//! Memory order. The writer stores `claim`, fences (release), stores words and starts relaxed, and
+//! stores `commit` (release). A reader loads `commit` (acquire), so that it sees no word older than
+//! what was committed; it copies relaxed, fences (acquire) and loads `claim` relaxed. Where its copy
+//! of position `p` holds a word of a later lap, the writer's fence before that word and the reader's
+//! fence after it synchronize, and the reader sees a `claim` above `p + capacity`. So what it copied
+//! at or after `claim - capacity` is as it was committed; what stands before is dropped. Words are
+//! atomics: the race is no undefined behaviour, only a copy that is thrown away. `tools/models`
+//! checks this with loom, and that the check fails where either fence is left out.
+
+mod place;
+mod progress;
+mod reader;
+mod segment;
+mod slot;
+mod sync;
+mod wait;
+mod writer;
+
+pub use progress::{Progress, Progresses};
+pub use reader::{Lost, Read, Reader};
+pub use segment::Segment;
+pub use wait::{Parked, Waits, Wake};
+pub use writer::Writer;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
+
+use crate::limits::{RING_MAX, RING_MIN, SLOT_BYTES};
+use place::Shared;
+
+/// A ring that can't be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RingError {
+    /// A size out of bounds.
+    #[error("a ring of {asked} bytes: it has to be {RING_MIN} to {RING_MAX}")]
+    Size {
+        /// Bytes that were asked for.
+        asked: usize,
+    },
+    /// More memory than there is.
+    #[error("a ring needs {asked} bytes at once, and the system does not give them")]
+    Memory {
+        /// Bytes that were asked for.
+        asked: usize,
+    },
+}
+
+/// A position that the ring no longer holds, or does not hold yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not retained: the ring holds the records {oldest} to {newest}")]
+pub struct NotRetained {
+    /// Number of the oldest record that can be read; `newest + 1` where there is none.
+    pub oldest: u64,
+    /// Number of the newest record; 0 where there is none.
+    pub newest: u64,
+}
+
+/// A ring of `bytes` of slots, rounded up to a power of two, and its one writer.
+///
+/// # Errors
+/// [`RingError`] where `bytes` is not within `RING_MIN..=RING_MAX`, or memory is short.
+pub fn ring(bytes: usize) -> Result<(Writer, Ring), RingError> {
+    if !(RING_MIN..=RING_MAX).contains(&bytes) {
+        return Err(RingError::Size { asked: bytes });
+    }
+    let shared = Arc::new(Shared::new(bytes.div_ceil(SLOT_BYTES).next_power_of_two())?);
+    Ok((Writer::new(shared.clone()), Ring { shared }))
+}
+
+/// The readers' side of the ring.
+#[derive(Clone)]
+pub struct Ring {
+    shared: Arc<Shared>,
+}
+
+impl Ring {
+    /// A reader of what will be committed from now on.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.shared.clone(), self.shared.newest())
+    }
+
+    /// A reader whose first record has number `seq + 1`. The newest `seq` is allowed: nothing has
+    /// come after it yet.
+    ///
+    /// # Errors
+    /// [`NotRetained`] where that record has been overwritten or `seq` is beyond the newest.
+    pub fn reader_after(&self, seq: u64) -> Result<Reader, NotRetained> {
+        let found = self.shared.find(|place| place.seq <= seq);
+        match seq.checked_add(1) == Some(found.place.seq) {
+            true => Ok(Reader::new(self.shared.clone(), found.place)),
+            false => Err(found.not_retained()),
+        }
+    }
+
+    /// A reader whose first record is the first with this `ts_out` (ns) or a later one. Where none
+    /// has been committed yet it starts at what comes next, whatever its `ts_out`.
+    ///
+    /// # Errors
+    /// [`NotRetained`] where that record may have been overwritten.
+    pub fn reader_at_time(&self, ts_out: u64) -> Result<Reader, NotRetained> {
+        let found = self.shared.find(|place| self.shared.ts_out(place) < ts_out);
+        match found.place != found.oldest || found.oldest.seq == 1 {
+            true => Ok(Reader::new(self.shared.clone(), found.place)),
+            false => Err(found.not_retained()),
+        }
+    }
+
+    /// Number of the newest record; 0 where there is none.
+    pub fn newest(&self) -> u64 {
+        self.shared.newest().seq - 1
+    }
+
+    /// Number of the oldest record that can be read; `newest + 1` where there is none.
+    pub fn oldest(&self) -> u64 {
+        self.shared.oldest().seq
+    }
+
+    /// Slots committed since the start.
+    pub fn committed(&self) -> u64 {
+        self.shared.commit.load(Acquire)
+    }
+
+    /// Number of slots.
+    pub fn capacity(&self) -> u64 {
+        self.shared.slots.capacity()
+    }
+
+    /// Where idle readers park.
+    pub fn waits(&self) -> &Arc<Waits> {
+        &self.shared.waits
+    }
+}
+
+const _: () = {
+    use crate::limits::{RECORD_MAX, RECORD_MIN, RECORD_SLOTS_MAX, SLOT_WORDS};
+    assert!(SLOT_BYTES == SLOT_WORDS * 8 && RECORD_SLOTS_MAX == slot::slots_of(RECORD_MAX));
+    assert!(RECORD_MIN > 8 && RECORD_MAX / 4 <= u8::MAX as usize);
+    assert!(RING_MAX.is_power_of_two());
+};

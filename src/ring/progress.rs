@@ -1,0 +1,118 @@
+//! How far each reader has come, for whoever gates a feed on it or shows it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use crossbeam::utils::CachePadded;
+
+use super::Reader;
+use super::sync::AtomicU64;
+
+/// What one reader exports, stored by its thread alone.
+#[derive(Default)]
+pub struct Progress {
+    /// Slots since the start that have been handed to the sockets.
+    read: AtomicU64,
+    /// Number of the last record of these.
+    read_seq: AtomicU64,
+    /// Unsent bytes of the connection that has most of them.
+    queued: AtomicU64,
+    /// Connections with a subscription, now.
+    subscribers: AtomicU64,
+    /// Connections that ever had one.
+    subscribed: AtomicU64,
+}
+
+impl Progress {
+    /// Everything that `reader` has read is in the sockets, and no connection has more than `queued`
+    /// bytes unsent. Once a turn.
+    #[inline]
+    pub fn advance(&self, reader: &Reader, queued: u64) {
+        self.queued.store(queued, Relaxed);
+        self.read_seq.store(reader.seq(), Relaxed);
+        self.read.store(reader.position(), Release);
+    }
+
+    /// A connection has its first subscription.
+    pub fn join(&self) {
+        self.subscribed.fetch_add(1, Relaxed);
+        self.subscribers.fetch_add(1, Release);
+    }
+
+    /// A connection has no subscription any more.
+    pub fn leave(&self) {
+        self.subscribers.fetch_sub(1, Release);
+    }
+
+    /// Slots since the start that have been handed to the sockets.
+    pub fn read(&self) -> u64 {
+        self.read.load(Acquire)
+    }
+
+    /// Number of the last record that has been handed to the sockets.
+    pub fn read_seq(&self) -> u64 {
+        self.read_seq.load(Relaxed)
+    }
+
+    /// Unsent bytes of the connection that has most of them.
+    pub fn queued(&self) -> u64 {
+        self.queued.load(Relaxed)
+    }
+
+    /// Connections with a subscription, now.
+    pub fn subscribers(&self) -> u64 {
+        self.subscribers.load(Acquire)
+    }
+
+    /// Connections that ever had one.
+    pub fn subscribed(&self) -> u64 {
+        self.subscribed.load(Relaxed)
+    }
+}
+
+/// The progress of all readers.
+#[derive(Clone)]
+pub struct Progresses {
+    readers: Arc<[CachePadded<Progress>]>,
+}
+
+impl Progresses {
+    /// For `readers` readers.
+    pub fn new(readers: usize) -> Self {
+        Self { readers: (0..readers).map(|_| CachePadded::default()).collect() }
+    }
+
+    /// That of reader `id`.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn of(&self, id: usize) -> &Progress {
+        &self.readers[id]
+    }
+
+    /// Each reader's, by id.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Progress> {
+        self.readers.iter().map(|progress| &**progress)
+    }
+
+    /// Slots since the start that every reader has handed to its sockets; `u64::MAX` where there is
+    /// no reader.
+    pub fn slowest_read(&self) -> u64 {
+        self.iter().map(Progress::read).min().unwrap_or(u64::MAX)
+    }
+
+    /// Unsent bytes of the connection that has most of them.
+    pub fn max_queued(&self) -> u64 {
+        self.iter().map(Progress::queued).max().unwrap_or(0)
+    }
+
+    /// Connections with a subscription, now.
+    pub fn subscribers(&self) -> u64 {
+        self.iter().map(Progress::subscribers).sum()
+    }
+
+    /// Connections that ever had one.
+    pub fn subscribed(&self) -> u64 {
+        self.iter().map(Progress::subscribed).sum()
+    }
+}
