@@ -60,6 +60,16 @@ pub const SYMBOLS_PER_REQUEST: usize = 1024;
 pub const SUBSCRIPTIONS_PER_CONNECTION: usize = 256;
 /// Subscription objects in one request.
 pub const PARAMS_PER_REQUEST: usize = 64;
+/// Patterns (`"ES*"`) in one request: each is held against every instrument.
+pub const PATTERNS_PER_REQUEST: usize = 64;
+/// Wildcards of one pattern.
+pub const PATTERN_STARS: usize = 4;
+/// Lists and objects within each other in a client's message.
+pub const JSON_DEPTH: usize = 8;
+/// Fields of one object in a client's message.
+pub const JSON_FIELDS: usize = 16;
+/// Fragments without payload in one client message: they cost time, and no limit of bytes ends them.
+pub const EMPTY_FRAGMENTS: u32 = 1024;
 /// Bytes of a string request id.
 pub const REQUEST_ID_BYTES: usize = 36;
 /// Bytes of a symbol, as DBN v3 holds it (71 with the terminating zero).
