@@ -2,8 +2,14 @@
 
 pub mod batch;
 pub mod close;
+pub mod encoding;
 pub mod error;
 pub mod frame;
 pub mod instrument;
+mod params;
+pub mod position;
 pub mod record;
-pub mod strict;
+pub mod request;
+mod strict;
+pub mod subscribe;
+pub mod symbols;

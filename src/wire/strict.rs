@@ -13,7 +13,7 @@ use crate::limits::{JSON_DEPTH, JSON_FIELDS};
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Json<'a> {
+pub(super) enum Json<'a> {
     /// `null`
     Null,
     /// `true`, `false`
@@ -31,11 +31,11 @@ pub enum Json<'a> {
 }
 
 /// Names and values of an object, no name twice.
-pub type Fields<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
+pub(super) type Fields<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 impl Json<'_> {
     /// What it is, in words, short enough for a message: `"abc"`, `7`, `a list`.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Null => "null".into(),
             Self::Bool(is) => is.to_string(),
@@ -49,7 +49,7 @@ impl Json<'_> {
 }
 
 /// A stranger's text in quotes, escaped, cut to 32 bytes.
-pub fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     const SHOWN: usize = 32;
     match text.floor_char_boundary(SHOWN) {
         cut if cut < text.len() => format!("{:?}…", &text[..cut]),
@@ -61,7 +61,7 @@ pub fn quoted(text: &str) -> String {
 ///
 /// # Errors
 /// What was wrong, and where (line and column).
-pub fn object<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), serde_json::Error> {
+pub(super) fn object<'a>(text: &'a str, fields: &mut Fields<'a>) -> Result<(), serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     Outermost(fields).deserialize(&mut reader)?;
     reader.end()
