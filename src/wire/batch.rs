@@ -1,8 +1,11 @@
-//! The header of a batch: what stands before the records of a data frame in the dbn encoding.
+//! Batches: what stands around the records of a data frame, in either encoding.
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::message::message;
+use super::position::Position;
+use super::text::string;
 use crate::clock::UnixNanos;
 use crate::limits::BATCH_HEADER;
 
@@ -29,7 +32,7 @@ pub const FLAGS: [(u8, &str); 5] = [
     (GAP, "gap"),
 ];
 
-/// 24 bytes, little-endian; `count` records follow.
+/// Dbn encoding: 24 bytes, little-endian; `count` records follow.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -92,6 +95,32 @@ pub enum BadBatch {
     Version(u8),
 }
 
+/// Json encoding: [`Data::open`], records separated by commas, [`Data::close`].
+#[derive(Clone, Copy, Debug)]
+pub struct Data {
+    /// The last position examined for this client.
+    pub at: Position,
+    /// When it was framed, ns.
+    pub ts_send: UnixNanos,
+    /// As in the header of a batch.
+    pub flags: u8,
+}
+
+impl Data {
+    /// Appends all that stands before the records.
+    pub fn open(&self, out: &mut Vec<u8>) {
+        let set = FLAGS.iter().filter(|(flag, _)| self.flags & flag != 0);
+        let o = message("data", out).position(self.at).long("ts_send", self.ts_send);
+        let o = o.list("flags", set, |out, (_, name)| string(out, name));
+        o.value("records", |out| out.push(b'['));
+    }
+
+    /// Appends all that stands behind them.
+    pub fn close(out: &mut Vec<u8>) {
+        out.extend_from_slice(b"]}");
+    }
+}
+
 const _: () = assert!(size_of::<BatchHeader>() == BATCH_HEADER);
 
 #[cfg(test)]
@@ -120,5 +149,17 @@ mod tests {
         for (n, (flag, _)) in FLAGS.iter().enumerate() {
             assert_eq!(*flag, 1 << n);
         }
+    }
+
+    #[test]
+    fn data_opens_and_closes_around_its_records() {
+        let flags = SNAPSHOT | GAP;
+        let data = Data { at: Position { epoch: 1, seq: 2 }, ts_send: 3, flags };
+        let mut whole = Vec::new();
+        data.open(&mut whole);
+        whole.extend_from_slice(b"{},{}");
+        Data::close(&mut whole);
+        let right = r#"{"type":"data","epoch":"1","seq":"2","ts_send":"3","flags":["snapshot","gap"],"records":[{},{}]}"#;
+        assert_eq!(String::from_utf8(whole).unwrap(), right);
     }
 }
