@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod feed;
 pub mod limits;
+pub mod socket;
 pub mod wire;

@@ -177,7 +177,7 @@ mod tests {
             .flag("d", true)
             .null("e")
             .object("f", |o| o)
-            .list("g", [1, 2], |out, n| decimal(out, n))
+            .list("g", [1, 2], decimal)
             .close();
         let text = r#"{"a":"x","b":4294967295,"c":"18446744073709551615","d":true,"e":null,"f":{},"g":[1,2]}"#;
         assert_eq!(String::from_utf8(out).unwrap(), text);
@@ -187,8 +187,7 @@ mod tests {
     fn lists_keep_to_their_end() {
         for end in 0..20 {
             let mut out = Vec::new();
-            let (o, written) =
-                Object::open(&mut out).list_within("g", end, [1, 2, 3], |out, n| decimal(out, n));
+            let (o, written) = Object::open(&mut out).list_within("g", end, [1, 2, 3], decimal);
             o.close();
             let fit = "{\"g\":[".len() + 2 * written;
             assert!(written == 0 || fit <= end, "{end}: {written}");
