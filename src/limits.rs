@@ -58,8 +58,24 @@ pub const CLIENT_BURST: u32 = 50;
 pub const SYMBOLS_PER_REQUEST: usize = 1024;
 /// Subscriptions of one connection (default).
 pub const SUBSCRIPTIONS_PER_CONNECTION: usize = 256;
+/// Subscriptions that an operator may allow a connection: the counts of all fit one heartbeat.
+pub const SUBSCRIPTIONS_MAX: usize = 480;
+/// Bytes of one subscription's counts in a heartbeat, at most.
+pub const HEARTBEAT_ENTRY: usize = 129;
+/// Symbols that the list of subscriptions shows for each; of more it says how many.
+pub const SYMBOLS_SHOWN: usize = 64;
 /// Subscription objects in one request.
 pub const PARAMS_PER_REQUEST: usize = 64;
+/// Patterns (`"ES*"`) in one request: each is held against every instrument.
+pub const PATTERNS_PER_REQUEST: usize = 64;
+/// Wildcards of one pattern.
+pub const PATTERN_STARS: usize = 4;
+/// Lists and objects within each other in a client's message.
+pub const JSON_DEPTH: usize = 8;
+/// Fields of one object in a client's message.
+pub const JSON_FIELDS: usize = 16;
+/// Fragments without payload in one client message: they cost time, and no limit of bytes ends them.
+pub const EMPTY_FRAGMENTS: u32 = 1024;
 /// Bytes of a string request id.
 pub const REQUEST_ID_BYTES: usize = 36;
 /// Bytes of a symbol, as DBN v3 holds it (71 with the terminating zero).
@@ -153,7 +169,7 @@ const _: () = {
     assert!(QUEUE_MIN >= 2 * SERVER_MESSAGE_MAX);
     assert!(PIECE_BYTES <= QUEUE_MIN / 4);
     assert!(CLIENT_MESSAGE_MAX <= READ_BYTES_PER_TURN);
-    assert!(SUBSCRIPTIONS_PER_CONNECTION <= u16::MAX as usize);
+    assert!(SUBSCRIPTIONS_PER_CONNECTION <= SUBSCRIPTIONS_MAX);
     assert!(HEARTBEAT.as_nanos() < HEARTBEAT_BUSY.as_nanos());
     assert!(PING_INTERVAL.as_nanos() < PONG_TIMEOUT.as_nanos());
 };

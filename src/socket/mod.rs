@@ -4,6 +4,10 @@
 //! what comes in. A socket knows nothing of records or subscriptions.
 
 pub mod backlog;
+mod event;
+mod head;
+mod partial;
+pub mod read;
 pub mod write;
 
 use std::io;

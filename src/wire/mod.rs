@@ -1,4 +1,19 @@
 //! The vocabulary of the wire: records, instruments, frames, control messages. Names no stage.
 
+pub mod answer;
+pub mod batch;
+pub mod close;
+pub mod encoding;
+pub mod error;
+pub mod frame;
+pub mod heartbeat;
 pub mod instrument;
+pub mod message;
+mod params;
+pub mod position;
 pub mod record;
+pub mod request;
+mod strict;
+pub mod subscribe;
+pub mod symbols;
+mod text;
