@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod feed;
+pub mod latency;
 pub mod limits;
 pub mod ring;
+pub mod shard;
 pub mod socket;
 pub mod wire;

@@ -91,6 +91,22 @@ pub const QUEUE_DEFAULT: usize = 1 << 20;
 pub const QUEUE_MIN: usize = 128 << 10;
 /// Bytes of a snapshot or of catch-up that one connection gets in one turn.
 pub const PIECE_BYTES: usize = 32 << 10;
+/// Pieces of a snapshot that are sent in the turn that asks for it.
+pub const PIECES_AT_ONCE: usize = 3;
+/// Connections that get a piece of what they missed in one turn.
+pub const CATCHUP_PER_TURN: usize = 8;
+/// Positions for which a shard keeps past states at once.
+pub const IMAGES_MAX: usize = 16;
+/// A snapshot or catch-up that is not read for this long is given up.
+pub const JOIN_STALL: Duration = Duration::from_secs(10);
+/// Instruments that an answer lists at most.
+pub const INSTRUMENTS_SHOWN: usize = 1024;
+/// Between two looks at a part of the connections.
+pub const SWEEP: Duration = Duration::from_millis(50);
+/// Looks until all connections have been looked at.
+pub const SWEEP_SHARE: usize = 8;
+/// Times that an idle shard gives its core away before it parks.
+pub const YIELDS: usize = 4;
 /// Bytes that the kernel holds unsent for one connection (`TCP_NOTSENT_LOWAT`).
 pub const NOTSENT_LOWAT: u32 = 64 << 10;
 
@@ -100,10 +116,14 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REQUEST_HEAD_MAX: usize = 8 << 10;
 /// Headers of a request.
 pub const REQUEST_HEADERS_MAX: usize = 64;
-/// Idle keep-alive of an HTTP connection.
-pub const HTTP_IDLE: Duration = Duration::from_secs(10);
-/// Longest an HTTP answer may take to be written.
-pub const HTTP_WRITE: Duration = Duration::from_secs(30);
+/// Longest life of an HTTP connection: then it is closed after the answer in progress.
+pub const HTTP_LIFE: Duration = Duration::from_secs(60);
+/// Longest that this answer may take to be written.
+pub const HTTP_WRITE: Duration = Duration::from_secs(10);
+/// Handshakes and pages in progress at once.
+pub const GATE_CONNECTIONS: usize = 4096;
+/// First and longest pause after an accept that failed.
+pub const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// Heartbeat on a quiet connection (default).
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Heartbeat on a busy connection.
@@ -116,6 +136,17 @@ pub const PONG_TIMEOUT: Duration = Duration::from_secs(60);
 pub const LINGER: Duration = Duration::from_secs(1);
 /// Window over which connections are closed on SIGTERM (default).
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// Least time between two polls of a feed that keeps time: what is due in between goes out together.
+pub const POLL_QUANTUM: Duration = Duration::from_micros(250);
+/// Longest sleep of the publisher: its commands wait no longer.
+pub const PUBLISHER_NAP: Duration = Duration::from_millis(50);
+/// Between two looks for subscribers while a feed waits for them.
+pub const HOLD_NAP: Duration = Duration::from_millis(1);
+/// A feed that waits for its readers is at most the queue's slots divided by this ahead of them: a
+/// record's JSON takes several times its slots, and the queue has to hold that.
+pub const ELASTIC_WINDOW_SHARE: usize = 32;
+/// A jump of the real-time clock that is told.
+pub const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// A live feed that brings nothing for this long has stalled.
 pub const STALL: Duration = Duration::from_secs(5);
 /// A stage difference above this is counted, not recorded.

@@ -40,6 +40,12 @@ impl Reader {
     /// segment may stay empty although records were lost: there may be more to read.
     #[inline]
     pub fn read(&mut self, segment: &mut Segment) -> Read {
+        self.read_until(u64::MAX, segment)
+    }
+
+    /// The same, but not beyond slot position `end`, which another reader has stopped at.
+    #[inline]
+    pub fn read_until(&mut self, end: u64, segment: &mut Segment) -> Read {
         segment.clear();
         let expected = self.place.seq;
         let commit = self.shared.commit.load(Acquire);
@@ -47,7 +53,7 @@ impl Reader {
             self.place = self.shared.oldest();
         }
         let at = self.place.position;
-        let copied = commit.saturating_sub(at).min(segment.room().len() as u64) as usize;
+        let copied = commit.min(end).saturating_sub(at).min(segment.room().len() as u64) as usize;
         if copied > 0 {
             self.shared.slots.copy(at, &mut segment.room()[..copied]);
             if self.shared.whole_from() > at {

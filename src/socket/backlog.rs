@@ -23,8 +23,6 @@ pub struct Mark {
     pub end: u32,
     /// Records in the run up to the end of the frame.
     pub records: u32,
-    /// The cursor that the frame carries.
-    pub seq: u64,
 }
 
 /// Frames that several connections may hold, with what was in them.
@@ -78,6 +76,17 @@ impl Run {
 
     fn len(&self) -> usize {
         self.bytes().len()
+    }
+
+    /// The keys of its records after the first `begun` bytes, which end a frame.
+    fn keys(&self, begun: usize) -> &[u32] {
+        match self {
+            Self::Note(_) => &[],
+            Self::Data { shared, range } => {
+                let from = shared.records_before(range.start + begun);
+                &shared.keys[from..shared.records_before(range.end)]
+            }
+        }
     }
 
     /// Takes the first `n` bytes off.
@@ -217,15 +226,20 @@ impl Backlog {
         }
     }
 
+    /// The keys of the records in data frames that have not been begun, oldest first.
+    pub fn keys(&self) -> impl Iterator<Item = u32> {
+        self.runs.iter().enumerate().flat_map(|(place, run)| {
+            let begun = if place == 0 { self.begun } else { 0 };
+            run.keys(begun).iter().copied()
+        })
+    }
+
     /// Drops the data frames that have not been begun, keeps the notes in their order, and calls
     /// `lost` with the key of each record that was dropped, oldest first.
     pub fn drop_data(&mut self, mut lost: impl FnMut(u32)) {
         let begun = self.split_begun();
         self.runs.retain(|run| {
-            if let Run::Data { shared, range } = run {
-                let records = shared.records_before(range.start)..shared.records_before(range.end);
-                shared.keys[records].iter().for_each(|key| lost(*key));
-            }
+            run.keys(0).iter().for_each(|key| lost(*key));
             matches!(run, Run::Note(_))
         });
         begun.into_iter().for_each(|run| self.runs.push_front(run));
@@ -263,7 +277,7 @@ mod tests {
         let (mut bytes, mut marks) = (Vec::new(), Vec::new());
         for (n, fill) in fills.iter().enumerate() {
             bytes.extend(frame(*fill, payload));
-            marks.push(Mark { end: bytes.len() as u32, records: n as u32 + 1, seq: 0 });
+            marks.push(Mark { end: bytes.len() as u32, records: n as u32 + 1 });
         }
         let keys = fills.iter().map(|fill| u32::from(*fill)).collect();
         Rc::new(Shared { bytes: bytes.into(), marks, keys })

@@ -88,9 +88,18 @@ pub fn text_with<R>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> R) ->
     let start = out.len();
     out.extend_from_slice(&[0; HEAD_DATA]);
     let result = write(out);
-    let head = head(Opcode::Text, out.len() - start - HEAD_DATA);
-    out.splice(start..start + HEAD_DATA, head);
+    close_head(out, start, Opcode::Text);
     result
+}
+
+/// Fills in the head of a frame whose payload ends `out`: `HEAD_DATA` bytes were left for it at
+/// `start`. A payload for which a head of another length is right is moved.
+pub fn close_head(out: &mut Vec<u8>, start: usize, opcode: Opcode) {
+    let head = head(opcode, out.len() - start - HEAD_DATA);
+    match head.len() {
+        HEAD_DATA => out[start..start + HEAD_DATA].copy_from_slice(&head),
+        _ => drop(out.splice(start..start + HEAD_DATA, head)),
+    }
 }
 
 /// Appends a close frame. `reason` is cut where a control frame ends.

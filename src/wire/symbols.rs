@@ -33,10 +33,25 @@ impl Symbol {
 }
 
 /// A symbol with wildcards: each `*` stands for any number of characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pattern(String);
 
 impl Pattern {
+    /// A pattern; without a `*`, it matches itself alone.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it was asked for.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What a symbol has to begin with.
+    pub fn prefix(&self) -> &str {
+        self.0.split('*').next().unwrap_or_default()
+    }
+
     /// Is this symbol one of those that are meant? Linear in the symbol for each wildcard.
     pub fn matches(&self, symbol: &str) -> bool {
         let mut parts = self.0.split('*');

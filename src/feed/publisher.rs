@@ -1,0 +1,441 @@
+//! The publisher: one thread that polls the feeds, derives, and commits to the ring.
+//!
+//! It keeps the feeds' time on a monotonic timeline, sleeps until something is due, and says in the
+//! open how late it was. A feed that knows no pace is polled only while the slowest reader keeps up.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Batch, Deriver, Feed, Next, Pace};
+use crate::clock::{Now, Timeline, UnixNanos, unix_now};
+use crate::latency::{Latency, Stage};
+use crate::limits::{
+    BATCH_SLOTS, CLOCK_STEP, ELASTIC_WINDOW_SHARE, POLL_QUANTUM, HOLD_NAP, PUBLISHER_NAP, SLOT_BYTES, STALL,
+};
+use crate::ring::{Progresses, Writer};
+use crate::wire::instrument::{Directory, DirectoryError};
+use crate::wire::message::SourceState;
+use crate::wire::record::{self, SCHEMAS, Schema, schemas};
+
+/// What became of a feed or a clock, for those who serve clients.
+#[derive(Clone, Debug)]
+pub struct FeedEvent {
+    /// The feed's name, or `clock`.
+    pub source: String,
+    /// What happened.
+    pub state: SourceState,
+    /// Since when, ns.
+    pub since: UnixNanos,
+    /// Words for people.
+    pub message: String,
+}
+
+/// How the feeds and the publisher are doing. Counts are since the start.
+#[derive(Clone, Debug, Default)]
+pub struct FeedReport {
+    /// What is played.
+    pub name: String,
+    /// `waiting`, `live`, `stalled`, `ended`, `failed: …`
+    pub state: String,
+    /// The run that `seq` belongs to.
+    pub epoch: u64,
+    /// The last record published.
+    pub seq: u64,
+    /// Records published.
+    pub records: u64,
+    /// Bytes published.
+    pub bytes: u64,
+    /// Records published, by schema.
+    pub records_by_schema: Vec<(Schema, u64)>,
+    /// The most that a poll came after it was due, ns.
+    pub late_ns_max: u64,
+    /// Source to feed, feed to ring.
+    pub latency: Latency,
+    /// Instruments known.
+    pub instruments: u64,
+}
+
+enum Command {
+    Report(oneshot::Sender<FeedReport>),
+    Stop,
+}
+
+/// The control plane's side of a publisher.
+#[derive(Clone)]
+pub struct Handle {
+    commands: Sender<Command>,
+    thread: Thread,
+}
+
+impl Handle {
+    /// Asks for a report; none comes where the publisher has ended or is overloaded.
+    pub fn report(&self) -> oneshot::Receiver<FeedReport> {
+        let (reply, report) = oneshot::channel();
+        // A queue that is full drops the reply, and the one who waits for it is told so.
+        let _ = self.commands.try_send(Command::Report(reply));
+        self.thread.unpark();
+        report
+    }
+
+    /// Ends the publisher.
+    pub fn stop(&self) {
+        // Where the queue is full the publisher is ending or stuck; its thread is not waited for.
+        let _ = self.commands.send_timeout(Command::Stop, Duration::from_millis(100));
+        self.thread.unpark();
+    }
+}
+
+/// What a publisher is given to work with.
+pub struct Parts {
+    /// The feeds, polled in turn.
+    pub feeds: Vec<Box<dyn Feed>>,
+    /// Mask of the schemas to derive.
+    pub derive: u32,
+    /// Where it publishes.
+    pub writer: Writer,
+    /// Where it registers instruments.
+    pub directory: Arc<Directory>,
+    /// How far the readers are.
+    pub progress: Progresses,
+    /// Connections that have to subscribe before the first record.
+    pub hold: u64,
+    /// Unsent bytes that a connection may have.
+    pub queue: usize,
+    /// The run's epoch.
+    pub epoch: u64,
+    /// Where events go.
+    pub events: mpsc::UnboundedSender<FeedEvent>,
+}
+
+struct Source {
+    feed: Box<dyn Feed>,
+    next: Next,
+    /// Has it ended in order?
+    failure: Option<String>,
+}
+
+/// Polls, derives, commits.
+pub struct Publisher {
+    sources: Vec<Source>,
+    deriver: Option<Deriver>,
+    writer: Writer,
+    directory: Arc<Directory>,
+    progress: Progresses,
+    hold: u64,
+    window: u64,
+    queue_mark: u64,
+    epoch: u64,
+    events: mpsc::UnboundedSender<FeedEvent>,
+    commands: Receiver<Command>,
+
+    timeline: Timeline,
+    raw: Batch,
+    out: Batch,
+    last_record: Instant,
+    stalled: bool,
+    clock_offset: i64,
+    stopping: bool,
+
+    bytes: u64,
+    by_schema: [u64; SCHEMAS],
+    late: u64,
+    latency: Latency,
+}
+
+/// Registers what the feeds know, and starts the publisher's thread.
+///
+/// # Errors
+/// [`DirectoryError`] where two feeds call different things by the same id.
+pub fn start(parts: Parts) -> Result<Handle, StartError> {
+    let (commands, inbox) = bounded(16);
+    let mut sources = Vec::new();
+    for mut feed in parts.feeds {
+        for instrument in feed.instruments() {
+            parts.directory.register(instrument)?;
+        }
+        sources.push(Source { feed, next: Next::Ready, failure: None });
+    }
+    let now = Now::read();
+    let batch = BATCH_SLOTS.min(parts.writer.batch_max());
+    let publisher = Publisher {
+        sources,
+        deriver: (parts.derive != 0).then(|| Deriver::new(parts.derive)),
+        writer: parts.writer,
+        directory: parts.directory,
+        progress: parts.progress,
+        hold: parts.hold,
+        window: (parts.queue / SLOT_BYTES / ELASTIC_WINDOW_SHARE).max(16) as u64,
+        queue_mark: parts.queue as u64 / 8,
+        epoch: parts.epoch,
+        events: parts.events,
+        commands: inbox,
+        timeline: Timeline::new(now),
+        raw: Batch::new(batch),
+        out: Batch::new(batch),
+        last_record: now.mono,
+        stalled: false,
+        clock_offset: 0,
+        stopping: false,
+        bytes: 0,
+        by_schema: [0; SCHEMAS],
+        late: 0,
+        latency: Latency::default(),
+    };
+    let thread = thread::Builder::new().name("feed".to_owned());
+    let thread = thread.spawn(move || publisher.run())?.thread().clone();
+    Ok(Handle { commands, thread })
+}
+
+/// A publisher that can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Two feeds disagree.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// No thread.
+    #[error("the feed's thread can't be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Publisher {
+    fn run(mut self) {
+        // Without it the kernel may wake us 50 µs late; where it is refused, so be it.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        while self.progress.subscribed() < self.hold && !self.stopping {
+            self.take_commands();
+            thread::park_timeout(HOLD_NAP);
+        }
+        self.timeline = Timeline::new(Now::read());
+        self.last_record = Instant::now();
+        while !self.stopping {
+            self.take_commands();
+            let now = Instant::now();
+            let until = self.turn(now);
+            self.watch(now);
+            if let Some(left) = until.checked_duration_since(Instant::now()) {
+                thread::park_timeout(left);
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Report(reply) => drop(reply.send(self.report())),
+                Command::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    /// Polls each source that is due, and returns when to come again.
+    fn turn(&mut self, now: Instant) -> Instant {
+        let time = self.timeline.unix_at(now);
+        let mut until = now + PUBLISHER_NAP;
+        for at in 0..self.sources.len() {
+            let due = match self.sources[at].next {
+                Next::Ended => continue,
+                Next::Ready => now,
+                Next::At(due) => self.timeline.instant_at(due),
+            };
+            if due > now {
+                until = until.min(due);
+                continue;
+            }
+            let room = self.room(self.sources[at].feed.pace());
+            if room == 0 {
+                until = until.min(now + POLL_QUANTUM / 8);
+                continue;
+            }
+            if let Next::At(due) = self.sources[at].next {
+                self.late = self.late.max(time.saturating_sub(due));
+            }
+            until = until.min(self.poll(at, time, now, room));
+        }
+        until
+    }
+
+    /// Slots that a source may fill now.
+    fn room(&self, pace: Pace) -> usize {
+        let most = BATCH_SLOTS.min(self.writer.batch_max());
+        if pace == Pace::Timed {
+            return most;
+        }
+        let ahead = self.writer.committed().saturating_sub(self.progress.slowest_read());
+        let free = self.window.saturating_sub(ahead) as usize;
+        let full = self.progress.max_queued() > self.queue_mark;
+        if full || free < self.window as usize / 4 { 0 } else { free.min(most) }
+    }
+
+    /// Polls one source and publishes what it brings.
+    fn poll(&mut self, at: usize, time: UnixNanos, now: Instant, room: usize) -> Instant {
+        self.raw.reset(room.max(crate::limits::RECORD_SLOTS_MAX));
+        let source = &mut self.sources[at];
+        let next = source.feed.poll(time, &mut self.raw).unwrap_or_else(|error| {
+            source.failure = Some(error.to_string());
+            Next::Ended
+        });
+        source.next = next;
+        let live = source.feed.is_live();
+        if live {
+            self.note_source_latency(time);
+        }
+        for instrument in self.raw.take_introduced() {
+            if let Err(error) = self.directory.register(instrument) {
+                self.sources[at].next = Next::Ended;
+                self.sources[at].failure = Some(error.to_string());
+            }
+        }
+        if !self.raw.is_empty() {
+            self.last_record = now;
+        }
+        self.publish(now);
+        if next != Next::Ready && live && let Some(deriver) = &mut self.deriver {
+            while !deriver.advance(time, &mut self.out) {
+                commit(&mut self.writer, &mut self.out);
+            }
+            commit(&mut self.writer, &mut self.out);
+        }
+        if self.sources[at].next == Next::Ended {
+            self.end(at);
+        }
+        match next {
+            Next::Ready => now,
+            Next::At(due) => self.timeline.instant_at(due).max(now + POLL_QUANTUM),
+            Next::Ended => now + PUBLISHER_NAP,
+        }
+    }
+
+    /// source → feed: one entry for each run of records of the same time.
+    fn note_source_latency(&mut self, time: UnixNanos) {
+        let (mut ts, mut run) = (0, 0);
+        for bare in self.raw.iter() {
+            let ts_event = record::ts_event(bare);
+            if ts_event != ts && run > 0 {
+                self.latency.record(Stage::SourceToFeed, ts, time, run);
+                run = 0;
+            }
+            (ts, run) = (ts_event, run + 1);
+        }
+        if run > 0 {
+            self.latency.record(Stage::SourceToFeed, ts, time, run);
+        }
+    }
+
+    /// Commits what was polled, with what is derived from it.
+    fn publish(&mut self, polled: Instant) {
+        if self.raw.is_empty() {
+            return;
+        }
+        let records = self.raw.len() as u64;
+        for bare in self.raw.iter() {
+            self.bytes += bare.len() as u64 + 8;
+            if let Some(schema) = record::schema_of(record::rtype_of(bare)) {
+                self.by_schema[schema as usize] += 1;
+            }
+        }
+        match &mut self.deriver {
+            None => commit(&mut self.writer, &mut self.raw),
+            Some(deriver) => {
+                for bare in self.raw.iter() {
+                    while !deriver.observe(bare, &mut self.out) {
+                        commit(&mut self.writer, &mut self.out);
+                    }
+                    while !self.out.push(bare) {
+                        commit(&mut self.writer, &mut self.out);
+                    }
+                }
+                commit(&mut self.writer, &mut self.out);
+            }
+        }
+        let (from, to) = (self.timeline.unix_at(polled), self.timeline.unix_at(Instant::now()));
+        self.latency.record(Stage::FeedToRing, from, to, records);
+    }
+
+    /// A source has brought all it had, or can bring no more.
+    fn end(&mut self, at: usize) {
+        if let Some(deriver) = &mut self.deriver {
+            while !deriver.finish(&mut self.out) {
+                commit(&mut self.writer, &mut self.out);
+            }
+            commit(&mut self.writer, &mut self.out);
+        }
+        let source = &self.sources[at];
+        let (state, message) = match &source.failure {
+            Some(failure) => (SourceState::Failed, failure.clone()),
+            None => (SourceState::Ended, "it has brought all it had".to_owned()),
+        };
+        self.tell(source.feed.name(), state, unix_now(), message);
+    }
+
+    /// Looks for silence of live feeds and for steps of the real-time clock.
+    fn watch(&mut self, now: Instant) {
+        let live = self.sources.iter().find(|s| s.feed.is_live() && s.next != Next::Ended);
+        if let Some(source) = live {
+            let silent = now.saturating_duration_since(self.last_record);
+            if (silent >= STALL) != self.stalled {
+                self.stalled = !self.stalled;
+                let (state, message) = match self.stalled {
+                    true => (SourceState::Stalled, format!("nothing for {silent:?}")),
+                    false => (SourceState::Resumed, "records come again".to_owned()),
+                };
+                let since = unix_now().saturating_sub(silent.as_nanos() as u64);
+                self.tell(source.feed.name(), state, since, message);
+            }
+        }
+        let read = Now::read();
+        let offset = read.unix.wrapping_sub(self.timeline.unix_at(read.mono)) as i64;
+        let step = offset - self.clock_offset;
+        if step.unsigned_abs() > CLOCK_STEP.as_nanos() as u64 {
+            self.clock_offset = offset;
+            let message = format!("the real-time clock stepped by {:.3} s", step as f64 / 1e9);
+            self.tell("clock".to_owned(), SourceState::ClockStepped, read.unix, message);
+        }
+    }
+
+    fn tell(&self, source: String, state: SourceState, since: UnixNanos, message: String) {
+        // Nobody listens where the server is ending.
+        let _ = self.events.send(FeedEvent { source, state, since, message });
+    }
+
+    fn report(&self) -> FeedReport {
+        let names: Vec<String> = self.sources.iter().map(|source| source.feed.name()).collect();
+        let by_schema = schemas().map(|schema| (schema, self.by_schema[schema as usize]));
+        FeedReport {
+            name: names.join(", "),
+            state: self.state(),
+            epoch: self.epoch,
+            seq: self.writer.newest(),
+            records: self.writer.newest(),
+            bytes: self.bytes,
+            records_by_schema: by_schema.filter(|(_, count)| *count > 0).collect(),
+            late_ns_max: self.late,
+            latency: self.latency.clone(),
+            instruments: self.directory.len() as u64,
+        }
+    }
+
+    fn state(&self) -> String {
+        let failure = self.sources.iter().find_map(|source| source.failure.as_deref());
+        let ended = self.sources.iter().all(|source| source.next == Next::Ended);
+        match failure {
+            Some(failure) => format!("failed: {failure}"),
+            None if ended => "ended".to_owned(),
+            None if self.stalled => "stalled".to_owned(),
+            None if self.progress.subscribed() < self.hold => "waiting".to_owned(),
+            None => "live".to_owned(),
+        }
+    }
+}
+
+/// Publishes a batch and empties it.
+fn commit(writer: &mut Writer, batch: &mut Batch) {
+    if !batch.is_empty() {
+        writer.publish(batch.slots(), batch.iter(), unix_now());
+        batch.clear();
+    }
+}

@@ -1,0 +1,289 @@
+//! The WebSocket handshake: which requests are one, and which of them are right (RFC 6455, 4.2.1).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{Empty, Full};
+use hyper::body::Bytes;
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::{Method, Request, Response, StatusCode, Version};
+
+use crate::shard::command::Speech;
+use crate::wire::encoding::Encoding;
+
+/// The one version of the WebSocket protocol.
+const VERSION: &str = "13";
+const KEY_BYTES: usize = 16;
+
+/// What a request is to the gate.
+pub(super) enum Verdict {
+    /// For the pages.
+    Page,
+    /// A handshake that is right.
+    Accepted {
+        /// What the connection will talk.
+        speech: Speech,
+        /// What to agree to.
+        subprotocol: Option<&'static str>,
+    },
+    /// A handshake that is not.
+    Refused(Refusal),
+}
+
+/// What is wrong with a handshake.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    reason: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status, reason, message: message.into() }
+    }
+
+    pub(super) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", message)
+    }
+
+    /// Says so to the client, and closes the connection: what follows a handshake that failed may be
+    /// anything.
+    pub(super) fn response(&self) -> Response<Full<Bytes>> {
+        let error = serde_json::json!({"error": {
+            "code": self.status.as_u16(), "reason": self.reason, "message": self.message,
+        }});
+        let mut response = Response::new(Full::new(Bytes::from(error.to_string())));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status.as_u16(), self.message)
+    }
+}
+
+/// Is this request a handshake, and a right one?
+pub(super) fn judge<B>(request: &Request<B>, echo: bool, draining: bool) -> Verdict {
+    let path = request.uri().path();
+    let wants = path == "/v1/stream" || path == "/v1/echo" && echo;
+    let asks = request.headers().contains_key(SEC_WEBSOCKET_KEY)
+        || has_token(request.headers(), &UPGRADE, "websocket");
+    if !wants || !asks {
+        return Verdict::Page;
+    }
+    let accepted = check(request).and_then(|()| agree(request, path == "/v1/echo"));
+    match accepted {
+        Ok(_) if draining => Verdict::Refused(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "the server is shutting down: connect anew in a few seconds",
+        )),
+        Ok((speech, subprotocol)) => Verdict::Accepted { speech, subprotocol },
+        Err(refusal) => Verdict::Refused(refusal),
+    }
+}
+
+/// Everything that RFC 6455 asks of a handshake, and the origin.
+fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        let says = format!("a handshake is a GET, not a {}", request.method());
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", says));
+    }
+    if request.version() != Version::HTTP_11 {
+        return Err(Refusal::malformed("a handshake is HTTP/1.1"));
+    }
+    if !has_token(headers, &UPGRADE, "websocket") {
+        return Err(Refusal::malformed("Upgrade has to be websocket"));
+    }
+    if !has_token(headers, &CONNECTION, "upgrade") {
+        return Err(Refusal::malformed("Connection has to name Upgrade"));
+    }
+    match single(headers, &SEC_WEBSOCKET_VERSION)? {
+        Some(VERSION) => {}
+        other => {
+            let says = format!("Sec-WebSocket-Version is {other:?}: 13 is spoken here");
+            return Err(Refusal::new(StatusCode::UPGRADE_REQUIRED, "version", says));
+        }
+    }
+    let key = single(headers, &SEC_WEBSOCKET_KEY)?.unwrap_or_default();
+    if STANDARD.decode(key).map(|key| key.len()) != Ok(KEY_BYTES) {
+        return Err(Refusal::malformed("Sec-WebSocket-Key has to be 16 bytes in base64"));
+    }
+    let host = single(headers, &HOST)?.ok_or_else(|| Refusal::malformed("there is no Host"))?;
+    match single(headers, &ORIGIN)? {
+        Some(origin) if origin.split_once("://").is_none_or(|(_, site)| site != host) => {
+            let says = format!("origin {origin:?} is not this server's, which is {host:?}");
+            Err(Refusal::new(StatusCode::FORBIDDEN, "origin", says))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The encoding: by subprotocol, else by query, else JSON.
+fn agree<B>(
+    request: &Request<B>,
+    echo: bool,
+) -> Result<(Speech, Option<&'static str>), Refusal> {
+    if echo {
+        return Ok((Speech::Echo, None));
+    }
+    let queried = queried(request.uri().query().unwrap_or_default())?;
+    let mut offered = offers(request.headers()).peekable();
+    if offered.peek().is_none() {
+        return Ok((Speech::Stream(queried.unwrap_or(Encoding::Json)), None));
+    }
+    match offered.find_map(Encoding::from_subprotocol) {
+        Some(encoding) => Ok((Speech::Stream(encoding), Some(encoding.subprotocol()))),
+        None => {
+            let known = Encoding::ALL.map(Encoding::subprotocol).join(" or ");
+            Err(Refusal::malformed(format!("no known subprotocol is offered: there is {known}")))
+        }
+    }
+}
+
+fn queried(query: &str) -> Result<Option<Encoding>, Refusal> {
+    let mut encoding = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        encoding = match pair.split_once('=') {
+            Some(("encoding", name)) => Some(Encoding::from_name(name).ok_or_else(|| {
+                Refusal::malformed(format!("encoding is {name:?}: there is dbn and json"))
+            })?),
+            _ => {
+                let says = format!("query parameter {pair:?} is not known: there is encoding");
+                return Err(Refusal::malformed(says));
+            }
+        };
+    }
+    Ok(encoding)
+}
+
+fn offers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim)
+}
+
+/// The value of a header that may stand there once.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(Refusal::malformed(format!("there is more than one {name}")));
+    }
+    value
+        .map(|value| value.to_str().map(str::trim))
+        .transpose()
+        .map_err(|_| Refusal::malformed(format!("{name} is not plain text")))
+}
+
+/// Does a header list this token, whatever its case?
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let lists = headers.get_all(name).iter();
+    lists
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .any(|one| one.trim().eq_ignore_ascii_case(token))
+}
+
+/// The answer to a handshake that is right.
+pub(super) fn accepted(
+    upgrade: Response<Empty<Bytes>>,
+    subprotocol: Option<&'static str>,
+) -> Response<Full<Bytes>> {
+    let mut response = upgrade.map(|_| Full::default());
+    if let Some(subprotocol) = subprotocol {
+        let value = HeaderValue::from_static(subprotocol);
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handshake(change: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::get("/v1/stream")
+            .header("host", "localhost:8080")
+            .header("upgrade", "websocket")
+            .header("connection", "keep-alive, Upgrade")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(())
+            .unwrap();
+        for (name, value) in change {
+            let name: HeaderName = name.parse().unwrap();
+            match *value {
+                "" => drop(request.headers_mut().remove(name)),
+                value => drop(request.headers_mut().insert(name, value.parse().unwrap())),
+            }
+        }
+        request
+    }
+
+    fn status(request: &Request<()>) -> u16 {
+        match judge(request, false, false) {
+            Verdict::Page => 0,
+            Verdict::Accepted { .. } => 101,
+            Verdict::Refused(refusal) => refusal.status.as_u16(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_right_is_refused() {
+        for (change, expected) in [
+            (&[][..], 101),
+            (&[("upgrade", ""), ("sec-websocket-key", "")], 0),
+            (&[("upgrade", "h2c")], 400),
+            (&[("connection", "keep-alive")], 400),
+            (&[("sec-websocket-version", "12")], 426),
+            (&[("sec-websocket-version", "")], 426),
+            (&[("sec-websocket-key", "c2hvcnQ=")], 400),
+            (&[("sec-websocket-key", "not base64 at all!!!!!!!")], 400),
+            (&[("host", "")], 400),
+            (&[("origin", "http://localhost:8080")], 101),
+            (&[("origin", "http://localhost:8081")], 403),
+            (&[("origin", "http://localhost:8080.evil.example")], 403),
+            (&[("origin", "null")], 403),
+            (&[("sec-websocket-protocol", "broadtape.dbn.v1, other")], 101),
+            (&[("sec-websocket-protocol", "other")], 400),
+        ] {
+            assert_eq!(status(&handshake(change)), expected, "{change:?}");
+        }
+        let mut twice = handshake(&[]);
+        twice.headers_mut().append("host", "other".parse().unwrap());
+        assert_eq!(status(&twice), 400);
+    }
+
+    #[test]
+    fn the_subprotocol_goes_before_the_query() {
+        let speech = |uri: &str, change: &[(&str, &str)]| {
+            let mut request = handshake(change);
+            *request.uri_mut() = uri.parse().unwrap();
+            match judge(&request, true, false) {
+                Verdict::Accepted { speech, .. } => Some(speech),
+                _ => None,
+            }
+        };
+        let dbn = [("sec-websocket-protocol", "broadtape.dbn.v1")];
+        assert_eq!(speech("/v1/stream", &[]), Some(Speech::Stream(Encoding::Json)));
+        assert_eq!(speech("/v1/stream?encoding=dbn", &[]), Some(Speech::Stream(Encoding::Dbn)));
+        assert_eq!(speech("/v1/stream?encoding=json", &dbn), Some(Speech::Stream(Encoding::Dbn)));
+        assert_eq!(speech("/v1/stream?encoding=xml", &[]), None);
+        assert_eq!(speech("/v1/stream?colour=red", &[]), None);
+        assert_eq!(speech("/v1/echo", &[]), Some(Speech::Echo));
+    }
+}

@@ -1,0 +1,210 @@
+//! gate: who comes in. Accepts, answers HTTP, upgrades, and hands connections to the shards.
+//!
+//! It runs on a thread of its own, so that a storm of reconnects moves nobody's stream. What is not
+//! the stream's is answered by the pages it was given.
+
+mod handshake;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use fastwebsockets::upgrade::UpgradeFut;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::limits::{
+    ACCEPT_PAUSE, GATE_CONNECTIONS, HTTP_LIFE, HTTP_WRITE, LISTEN_BACKLOG, REQUEST_HEAD_MAX,
+    REQUEST_HEADERS_MAX,
+};
+use crate::shard::command::{Arrival, Command, Mailbox, Speech};
+use crate::socket;
+use handshake::Verdict;
+
+/// What the gate counts: connections that never reached a shard, by reason.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    /// Handshakes that were answered with an error.
+    pub handshake: AtomicU64,
+    /// Connections that sent no whole request in time, or broke off.
+    pub timeout: AtomicU64,
+    /// Connections that no shard could take.
+    pub overload: AtomicU64,
+    /// Accepts that failed.
+    pub accept: AtomicU64,
+}
+
+/// Who comes in, and where to.
+pub struct Gate<P> {
+    /// The shards.
+    pub shards: Vec<Mailbox>,
+    /// What answers requests that are no handshakes.
+    pub pages: P,
+    /// From accept to the answer of a handshake.
+    pub handshake: Duration,
+    /// Is `/v1/echo` served?
+    pub echo: bool,
+    /// No handshakes any more.
+    pub draining: AtomicBool,
+    /// The last session's number.
+    pub sessions: AtomicU64,
+    /// What was refused.
+    pub refusals: Arc<Refusals>,
+}
+
+/// Answers requests that are no handshakes.
+pub trait Pages: Send + Sync + 'static {
+    /// The answer to a request.
+    fn answer(&self, request: Request<()>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+}
+
+/// Opens a listening socket.
+///
+/// # Errors
+/// What the system says: the address is in use, not ours, not allowed.
+pub fn listen(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl<P: Pages> Gate<P> {
+    /// Accepts from one listener until the future is dropped.
+    ///
+    /// # Errors
+    /// Where the listener can't be polled.
+    pub async fn accept(self: Arc<Self>, listener: StdListener) -> io::Result<Infallible> {
+        let listener = TcpListener::from_std(listener)?;
+        let places = Arc::new(Semaphore::new(GATE_CONNECTIONS));
+        let mut pause = ACCEPT_PAUSE.0;
+        loop {
+            let Ok(place) = places.clone().acquire_owned().await else { continue };
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    pause = ACCEPT_PAUSE.0;
+                    let gate = self.clone();
+                    tokio::spawn(async move {
+                        gate.serve(stream, peer).await;
+                        drop(place);
+                    });
+                }
+                Err(error) if is_the_peers(&error) => {}
+                Err(error) => {
+                    // Out of descriptors or memory: trying again at once would only burn time.
+                    self.refusals.accept.fetch_add(1, Relaxed);
+                    tracing::warn!(%error, ?pause, "accept failed");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE.1);
+                }
+            }
+        }
+    }
+
+    /// Answers the requests of one connection; a handshake is the last of them.
+    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let gate = self.clone();
+        let service = service_fn(move |request| {
+            let gate = gate.clone();
+            async move { Ok::<_, Infallible>(gate.answer(request, peer).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.handshake)
+            .max_buf_size(REQUEST_HEAD_MAX)
+            .max_headers(REQUEST_HEADERS_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        tokio::pin!(connection);
+        let served = match timeout(HTTP_LIFE, connection.as_mut()).await {
+            Ok(served) => served,
+            Err(_) => {
+                connection.as_mut().graceful_shutdown();
+                timeout(HTTP_WRITE, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = served {
+            if error.is_timeout() {
+                self.refusals.timeout.fetch_add(1, Relaxed);
+            }
+            tracing::debug!(%peer, %error, "http connection ended");
+        }
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Full<Bytes>> {
+        let draining = self.draining.load(Relaxed);
+        match handshake::judge(&request, self.echo, draining) {
+            Verdict::Page => self.pages.answer(request.map(|_| ())).await,
+            Verdict::Refused(refusal) => {
+                self.refusals.handshake.fetch_add(1, Relaxed);
+                tracing::debug!(%peer, %refusal, "handshake refused");
+                refusal.response()
+            }
+            Verdict::Accepted { speech, subprotocol } => {
+                let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
+                    return handshake::Refusal::malformed("the handshake is incomplete").response();
+                };
+                tokio::spawn(self.hand_over(upgrade, speech, peer));
+                handshake::accepted(response, subprotocol)
+            }
+        }
+    }
+
+    /// Takes the socket back after the upgrade and gives it to the shard with the fewest.
+    async fn hand_over(self: Arc<Self>, upgrade: UpgradeFut, speech: Speech, peer: SocketAddr) {
+        let stream = match timeout(self.handshake, upgrade).await {
+            Ok(Ok(websocket)) => websocket.into_inner().into_inner(),
+            _ => {
+                self.refusals.timeout.fetch_add(1, Relaxed);
+                return;
+            }
+        };
+        if let Err(error) = self.send(stream, speech, peer) {
+            self.refusals.overload.fetch_add(1, Relaxed);
+            tracing::warn!(%peer, %error, "connection not handed over");
+        }
+    }
+
+    fn send(&self, upgraded: Upgraded, speech: Speech, peer: SocketAddr) -> io::Result<()> {
+        let parts = upgraded
+            .downcast::<TokioIo<TcpStream>>()
+            .map_err(|_| io::Error::other("the upgraded stream is no TCP stream"))?;
+        let stream = parts.io.into_inner().into_std()?;
+        socket::prepare(&stream)?;
+        let fewest = self.shards.iter().min_by_key(|shard| shard.population());
+        let shard = fewest.ok_or_else(|| io::Error::other("there is no shard"))?;
+        let session = self.sessions.fetch_add(1, Relaxed) + 1;
+        let arrival = Arrival { session, stream, leftover: parts.read_buf, peer, speech };
+        shard
+            .send(Command::Attach(arrival))
+            .map_err(|_| io::Error::other("the shard's queue is full"))
+    }
+}
+
+/// Is an accept's error the doing of the one connection that was accepted?
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

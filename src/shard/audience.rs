@@ -1,0 +1,514 @@
+//! Audiences: who gets what. Connections whose interests and encoding are the same share one
+//! audience, and so one framed range of bytes per turn.
+//!
+//! The index goes from schema and instrument to the audiences that ask for it; matching a record
+//! costs what it reaches, and so do joining and leaving. What an audience counts, it counts since it
+//! began; a member's counts are the difference to those at its join.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+use slab::Slab;
+
+use crate::limits::MAX_RATES;
+use crate::shard::cache::{Key, key};
+use crate::shard::catalog::Index;
+use crate::shard::interest::Interest;
+use crate::wire::encoding::Encoding;
+use crate::wire::instrument::bit;
+use crate::wire::record::{SCHEMAS, Schema, is_state, schemas};
+
+/// What an interest counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records delivered.
+    pub records: u64,
+    /// Records that a newer state took the place of.
+    pub conflated: u64,
+    /// Records lost.
+    pub dropped: u64,
+}
+
+impl Counts {
+    /// The difference to an earlier state of the same counts.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            records: self.records - earlier.records,
+            conflated: self.conflated - earlier.conflated,
+            dropped: self.dropped - earlier.dropped,
+        }
+    }
+
+    /// The sum of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            records: self.records + other.records,
+            conflated: self.conflated + other.conflated,
+            dropped: self.dropped + other.dropped,
+        }
+    }
+}
+
+/// States that have changed and were not sent yet, in the order in which they first changed.
+#[derive(Default)]
+pub struct Changed {
+    order: VecDeque<Key>,
+    set: HashSet<Key, FixedState>,
+}
+
+impl Changed {
+    /// Adds a state; false where it was in already, so that an older one is superseded.
+    #[inline]
+    pub fn insert(&mut self, key: Key) -> bool {
+        let new = self.set.insert(key);
+        if new {
+            self.order.push_back(key);
+        }
+        new
+    }
+
+    /// Takes a certain one; false where it was not in.
+    pub fn remove(&mut self, key: Key) -> bool {
+        let there = self.set.remove(&key);
+        if there {
+            self.order.retain(|waiting| *waiting != key);
+        }
+        there
+    }
+
+    /// Takes the one that has waited longest.
+    pub fn pop(&mut self) -> Option<Key> {
+        let key = self.order.pop_front()?;
+        self.set.remove(&key);
+        Some(key)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Key> {
+        self.order.iter().copied()
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+}
+
+/// How an audience takes the records of one of its interests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Each of them.
+    Each,
+    /// The newest of each schema and instrument, when it is time.
+    Latest,
+    /// `Latest` where the schema is a state, else `Each`.
+    LatestOfStates,
+}
+
+impl Delivery {
+    /// May a record of this key wait, and be superseded?
+    #[inline]
+    pub fn is_latest(self, key: Key) -> bool {
+        match self {
+            Self::Each => false,
+            Self::Latest => true,
+            Self::LatestOfStates => {
+                Schema::try_from(super::cache::parts(key).0 as u16).is_ok_and(is_state)
+            }
+        }
+    }
+}
+
+/// What makes two connections the same audience.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Cast {
+    /// How records are written.
+    pub encoding: Encoding,
+    /// What is asked for, sorted.
+    pub interests: Vec<Interest>,
+}
+
+/// Connections that receive the same bytes.
+pub struct Audience {
+    /// Who they are to the index.
+    pub cast: Rc<Cast>,
+    /// One connection that is behind, served alone; never joined by others.
+    pub solitary: bool,
+    /// For each interest: how.
+    pub deliveries: Vec<Delivery>,
+    /// For each interest: what was delivered.
+    pub counts: Vec<Counts>,
+    /// For each interest: what waits for its time.
+    pub changed: Vec<Changed>,
+    /// Records delivered, each once.
+    pub records: u64,
+    /// Places in this turn's segment, ascending.
+    pub matched: Vec<u32>,
+    /// The members' connections.
+    pub members: Vec<u32>,
+    /// The member to begin with.
+    pub first: usize,
+}
+
+/// States of a shared audience whose time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Whose.
+    pub audience: u32,
+    /// Of which interest.
+    pub interest: usize,
+    /// How many; what changes from now on waits for the next time.
+    pub states: usize,
+}
+
+impl Audience {
+    fn new(cast: Rc<Cast>, solitary: bool, deliveries: Vec<Delivery>) -> Self {
+        let interests = cast.interests.len();
+        Self {
+            cast,
+            solitary,
+            deliveries,
+            counts: vec![Counts::default(); interests],
+            changed: (0..interests).map(|_| Changed::default()).collect(),
+            records: 0,
+            matched: Vec::new(),
+            members: Vec::new(),
+            first: 0,
+        }
+    }
+
+    /// Takes record `place` of the turn for one interest; true where it is the turn's first.
+    #[inline]
+    fn take(&mut self, interest: usize, place: u32, key: Key) -> bool {
+        if self.deliveries[interest].is_latest(key) && !self.has_each(key) {
+            let superseded = !self.changed[interest].insert(key);
+            self.counts[interest].conflated += u64::from(superseded);
+            return false;
+        }
+        self.counts[interest].records += 1;
+        if self.matched.last() != Some(&place) {
+            self.records += 1;
+        }
+        self.take_uncounted(place)
+    }
+
+    /// Takes record `place` without counting it.
+    #[inline]
+    fn take_uncounted(&mut self, place: u32) -> bool {
+        if self.matched.last() == Some(&place) {
+            return false;
+        }
+        self.matched.push(place);
+        self.matched.len() == 1
+    }
+
+    /// Is there an interest that takes each record of this key?
+    fn has_each(&self, key: Key) -> bool {
+        let mut interests = self.cast.interests.iter().zip(&self.deliveries);
+        interests.any(|(interest, how)| !how.is_latest(key) && interest.asks_for(key))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Route {
+    audience: u32,
+    interest: u32,
+}
+
+/// All audiences of a shard, and the index to them.
+#[derive(Default)]
+pub struct Audiences {
+    all: Slab<Audience>,
+    by_cast: HashMap<Rc<Cast>, u32, FixedState>,
+    every: [Vec<Route>; SCHEMAS],
+    some: [Vec<Vec<Route>>; SCHEMAS],
+    /// Audiences with records in this turn.
+    pub touched: Vec<u32>,
+    patterned: Vec<u32>,
+    paced: [Vec<(u32, u32)>; MAX_RATES.len()],
+    due: VecDeque<Due>,
+}
+
+impl Audiences {
+    /// The audience of `cast`, made where there is none.
+    pub fn join(&mut self, cast: Cast, connection: u32) -> u32 {
+        let known = self.by_cast.get(&cast).copied();
+        let audience = known.unwrap_or_else(|| {
+            let cast = Rc::new(cast);
+            let how = |interest: &Interest| match interest.max_rate {
+                0 => Delivery::Each,
+                _ => Delivery::Latest,
+            };
+            let deliveries = cast.interests.iter().map(how).collect();
+            let id = self.add(Audience::new(cast.clone(), false, deliveries));
+            self.by_cast.insert(cast, id);
+            id
+        });
+        self.all[audience as usize].members.push(connection);
+        audience
+    }
+
+    /// An audience of one.
+    pub fn join_alone(&mut self, cast: Cast, how: Vec<Delivery>, connection: u32) -> u32 {
+        let mut alone = Audience::new(Rc::new(cast), true, how);
+        alone.members.push(connection);
+        self.add(alone)
+    }
+
+    /// Takes a connection out; an audience without members ends.
+    pub fn leave(&mut self, audience: u32, connection: u32) {
+        let members = &mut self.all[audience as usize].members;
+        if let Some(at) = members.iter().position(|member| *member == connection) {
+            members.swap_remove(at);
+        }
+        if members.is_empty() {
+            self.remove(audience);
+        }
+    }
+
+    /// The audience `id`, which [`Audiences::join`] gave and whose members have not all left.
+    pub fn get(&self, id: u32) -> &Audience {
+        &self.all[id as usize]
+    }
+
+    /// The same, to change.
+    pub fn get_mut(&mut self, id: u32) -> &mut Audience {
+        &mut self.all[id as usize]
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Is there an interest at this place of [`MAX_RATES`]?
+    pub fn is_paced(&self, rate: usize) -> bool {
+        !self.paced[rate].is_empty()
+    }
+
+    /// The time of this place of [`MAX_RATES`] has come: its changed states are due.
+    pub fn tick(&mut self, rate: usize) {
+        for (audience, interest) in &self.paced[rate] {
+            let (audience, interest) = (*audience, *interest as usize);
+            let waits = self.due.iter().any(|d| (d.audience, d.interest) == (audience, interest));
+            let states = self.all[audience as usize].changed[interest].len();
+            if states > 0 && !waits {
+                self.due.push_back(Due { audience, interest, states });
+            }
+        }
+    }
+
+    /// What is due, oldest first.
+    pub fn due(&mut self) -> &mut VecDeque<Due> {
+        &mut self.due
+    }
+
+    /// Gives record `place` of the turn to everybody who asks for it.
+    #[inline]
+    pub fn deliver(&mut self, schema: Schema, index: Index, place: u32) {
+        let key = key(schema, index);
+        let some = self.some[schema as usize].get(index as usize).map_or(&[][..], Vec::as_slice);
+        for route in self.every[schema as usize].iter().chain(some) {
+            let audience = &mut self.all[route.audience as usize];
+            if audience.take(route.interest as usize, place, key) {
+                self.touched.push(route.audience);
+            }
+        }
+    }
+
+    /// Gives a mapping at `place` to everybody who asks for anything of its instrument.
+    pub fn deliver_mapping(&mut self, index: Index, place: u32) {
+        for schema in 0..SCHEMAS {
+            let some = self.some[schema].get(index as usize).map_or(&[][..], Vec::as_slice);
+            for route in self.every[schema].iter().chain(some) {
+                if self.all[route.audience as usize].take_uncounted(place) {
+                    self.touched.push(route.audience);
+                }
+            }
+        }
+    }
+
+    /// Takes a new instrument in where patterns ask for it, and returns the connections whose
+    /// interests have changed by that.
+    pub fn welcome(&mut self, index: Index, symbol: &str) -> Vec<u32> {
+        let mut changed = Vec::new();
+        for id in self.patterned.clone() {
+            let audience = &mut self.all[id as usize];
+            let before = audience.cast.clone();
+            let mut cast = (*before).clone();
+            let mut welcomed = Vec::new();
+            for (at, interest) in cast.interests.iter_mut().enumerate() {
+                if interest.welcome(index, symbol) {
+                    welcomed.push((at as u32, interest.schemas));
+                }
+            }
+            if welcomed.is_empty() {
+                continue;
+            }
+            audience.cast = Rc::new(cast);
+            changed.extend(&audience.members);
+            if !audience.solitary {
+                self.by_cast.remove(&before);
+                self.by_cast.insert(audience.cast.clone(), id);
+            }
+            for (interest, mask) in welcomed {
+                let route = Route { audience: id, interest };
+                schemas_in(mask).for_each(|schema| self.routes(schema, index).push(route));
+            }
+        }
+        changed
+    }
+
+    fn add(&mut self, audience: Audience) -> u32 {
+        let cast = audience.cast.clone();
+        let solitary = audience.solitary;
+        let id = self.all.insert(audience) as u32;
+        for (at, interest) in cast.interests.iter().enumerate() {
+            let route = Route { audience: id, interest: at as u32 };
+            self.each_list(interest, |routes| routes.push(route));
+            if let Some(rate) = rate_class(interest).filter(|_| !solitary) {
+                self.paced[rate].push((id, at as u32));
+            }
+        }
+        if cast.interests.iter().any(|interest| !interest.patterns.is_empty()) {
+            self.patterned.push(id);
+        }
+        id
+    }
+
+    fn remove(&mut self, id: u32) {
+        let audience = self.all.remove(id as usize);
+        self.touched.retain(|touched| *touched != id);
+        self.patterned.retain(|patterned| *patterned != id);
+        self.due.retain(|due| due.audience != id);
+        for (at, interest) in audience.cast.interests.iter().enumerate() {
+            let route = Route { audience: id, interest: at as u32 };
+            self.each_list(interest, |routes| {
+                if let Some(at) = routes.iter().position(|known| *known == route) {
+                    routes.swap_remove(at);
+                }
+            });
+            if let Some(rate) = rate_class(interest) {
+                self.paced[rate].retain(|(paced, _)| *paced != id);
+            }
+        }
+        if !audience.solitary {
+            self.by_cast.remove(&audience.cast);
+        }
+    }
+
+    /// Calls `change` with every list of routes that an interest stands in.
+    fn each_list(&mut self, interest: &Interest, mut change: impl FnMut(&mut Vec<Route>)) {
+        for schema in schemas_in(interest.schemas) {
+            match interest.all {
+                true => change(&mut self.every[schema as usize]),
+                false => {
+                    for index in &interest.instruments {
+                        change(self.routes(schema, *index));
+                    }
+                }
+            }
+        }
+    }
+
+    fn routes(&mut self, schema: Schema, index: Index) -> &mut Vec<Route> {
+        let lists = &mut self.some[schema as usize];
+        if lists.len() <= index as usize {
+            lists.resize_with(index as usize + 1, Vec::new);
+        }
+        &mut lists[index as usize]
+    }
+}
+
+fn schemas_in(mask: u32) -> impl Iterator<Item = Schema> {
+    schemas().filter(move |schema| mask & bit(*schema) != 0)
+}
+
+/// The place of an interest's `max_rate` in [`MAX_RATES`].
+fn rate_class(interest: &Interest) -> Option<usize> {
+    MAX_RATES.iter().position(|rate| *rate == interest.max_rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::symbols::Pattern;
+
+    fn cast(interests: &[Interest]) -> Cast {
+        Cast { encoding: Encoding::Dbn, interests: interests.to_vec() }
+    }
+
+    fn one(schema: Schema, index: Index) -> Interest {
+        Interest { schemas: bit(schema), instruments: vec![index], ..Interest::default() }
+    }
+
+    #[test]
+    fn the_same_cast_is_one_audience_and_ends_with_its_last_member() {
+        let mut audiences = Audiences::default();
+        let trades = one(Schema::Trades, 3);
+        let a = audiences.join(cast(std::slice::from_ref(&trades)), 1);
+        assert_eq!(audiences.join(cast(std::slice::from_ref(&trades)), 2), a);
+        audiences.deliver(Schema::Trades, 3, 0);
+        audiences.deliver(Schema::Trades, 4, 1);
+        assert_eq!(audiences.get(a).matched, [0]);
+        audiences.leave(a, 1);
+        audiences.leave(a, 2);
+        assert_eq!((audiences.len(), audiences.touched.len()), (0, 0));
+        audiences.deliver(Schema::Trades, 3, 2);
+        assert!(audiences.touched.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_two_interests_ask_for_is_taken_once_and_counts_in_both() {
+        let mut audiences = Audiences::default();
+        let all = Interest { schemas: bit(Schema::Trades), all: true, ..Interest::default() };
+        let a = audiences.join(cast(&[one(Schema::Trades, 3), all]), 1);
+        audiences.deliver(Schema::Trades, 3, 7);
+        let audience = audiences.get(a);
+        assert_eq!(audience.matched, [7]);
+        assert!(audience.counts.iter().all(|counts| counts.records == 1));
+    }
+
+    #[test]
+    fn the_latest_supersedes_and_is_not_sent_beside_each() {
+        let mut audiences = Audiences::default();
+        let slow = Interest {
+            schemas: bit(Schema::Mbp1),
+            all: true,
+            max_rate: MAX_RATES[0],
+            ..Interest::default()
+        };
+        let a = audiences.join(cast(&[slow, one(Schema::Mbp1, 1)]), 1);
+        for place in 0..3 {
+            audiences.deliver(Schema::Mbp1, 0, place);
+        }
+        audiences.deliver(Schema::Mbp1, 1, 3);
+        let audience = audiences.get(a);
+        assert_eq!((&audience.matched[..], audience.changed[0].len()), (&[3][..], 1));
+        assert_eq!((audience.counts[0].conflated, audience.counts[0].records), (2, 1));
+        audiences.tick(0);
+        assert_eq!(audiences.due().pop_front(), Some(Due { audience: a, interest: 0, states: 1 }));
+    }
+
+    #[test]
+    fn patterns_take_in_what_is_new() {
+        let mut audiences = Audiences::default();
+        let mut es = one(Schema::Trades, 0);
+        es.patterns.push(Pattern::new("ES*"));
+        let a = audiences.join(cast(&[es]), 9);
+        assert_eq!(audiences.welcome(1, "NQH4"), []);
+        assert_eq!(audiences.welcome(2, "ESU4"), [9]);
+        audiences.deliver_mapping(2, 0);
+        audiences.deliver(Schema::Trades, 2, 1);
+        assert_eq!(audiences.get(a).matched, [0, 1]);
+        audiences.leave(a, 9);
+        audiences.deliver(Schema::Trades, 2, 2);
+        assert!(audiences.touched.is_empty());
+    }
+}

@@ -1,0 +1,100 @@
+//! A shard's own view of the instruments: dense indices, found by id, by symbol and by pattern.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+
+use crate::wire::instrument::{Directory, Instrument};
+use crate::wire::symbols::Pattern;
+
+/// An instrument's place in the directory, dense from 0.
+pub type Index = u32;
+
+/// What this shard has seen of the [`Directory`].
+pub struct Catalog {
+    directory: Arc<Directory>,
+    all: Vec<Arc<Instrument>>,
+    by_id: HashMap<u32, Index, FixedState>,
+    by_symbol: BTreeMap<String, Vec<Index>>,
+}
+
+impl Catalog {
+    /// A view of `directory` as it is now.
+    pub fn new(directory: Arc<Directory>) -> Self {
+        let by_id = HashMap::with_hasher(FixedState::default());
+        let mut catalog = Self { directory, all: Vec::new(), by_id, by_symbol: BTreeMap::new() };
+        catalog.sync();
+        catalog
+    }
+
+    /// Takes in what has been registered since, and returns the indices of that.
+    pub fn sync(&mut self) -> std::ops::Range<Index> {
+        let from = self.all.len();
+        for instrument in self.directory.since(from) {
+            let index = self.all.len() as Index;
+            self.by_id.insert(instrument.id, index);
+            self.by_symbol.entry(instrument.symbol.clone()).or_default().push(index);
+            self.all.push(instrument);
+        }
+        from as Index..self.all.len() as Index
+    }
+
+    /// The index of an instrument id.
+    #[inline]
+    pub fn index(&self, id: u32) -> Option<Index> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The instrument at an index that this catalog has given.
+    pub fn get(&self, index: Index) -> &Instrument {
+        &self.all[index as usize]
+    }
+
+    /// How many it knows.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The instruments of one symbol.
+    pub fn named(&self, symbol: &str) -> &[Index] {
+        self.by_symbol.get(symbol).map_or(&[], Vec::as_slice)
+    }
+
+    /// The instruments whose symbols match `pattern`; looks at those that share what stands before
+    /// its first `*`.
+    pub fn matching(&self, pattern: &Pattern) -> Vec<Index> {
+        let prefix = pattern.prefix();
+        let from: (Bound<&str>, Bound<&str>) = (Bound::Included(prefix), Bound::Unbounded);
+        self.by_symbol
+            .range::<str, _>(from)
+            .take_while(|(symbol, _)| symbol.starts_with(prefix))
+            .filter(|(symbol, _)| pattern.matches(symbol))
+            .flat_map(|(_, indices)| indices.iter().copied())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_instruments_are_found_after_a_sync() {
+        let directory = Arc::new(Directory::default());
+        let register = |id, symbol: &str| {
+            let symbol = symbol.to_owned();
+            let new = Instrument { id, publisher: 1, symbol, tick: None, lot: None, schemas: 0 };
+            directory.register(new).unwrap();
+        };
+        register(10, "ESH4");
+        let mut catalog = Catalog::new(directory.clone());
+        register(11, "ESM4");
+        register(12, "NQH4");
+        assert_eq!(catalog.matching(&Pattern::new("ES*")), [0]);
+        assert_eq!(catalog.sync(), 1..3);
+        assert_eq!(catalog.matching(&Pattern::new("ES*")), [0, 1]);
+        assert_eq!((catalog.index(12), catalog.named("NQH4")), (Some(2), &[2][..]));
+    }
+}

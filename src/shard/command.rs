@@ -1,0 +1,110 @@
+//! The only way into a shard from outside: a bounded queue of commands, and a waker.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use crossbeam::queue::ArrayQueue;
+use tokio::sync::oneshot;
+
+use crate::limits::COMMAND_QUEUE;
+use crate::ring::Wake;
+use crate::shard::report::{Session, ShardReport};
+use crate::wire::close::CloseReason;
+use crate::wire::encoding::Encoding;
+
+/// What an upgraded connection talks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// `/v1/stream`.
+    Stream(Encoding),
+    /// `/v1/echo`.
+    Echo,
+}
+
+/// An established connection on its way to a shard.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its session number, unique in this run.
+    pub session: u64,
+    /// Non-blocking, prepared for streaming.
+    pub stream: std::net::TcpStream,
+    /// Bytes that came behind the handshake.
+    pub leftover: Bytes,
+    /// Who is there.
+    pub peer: SocketAddr,
+    /// What it talks.
+    pub speech: Speech,
+}
+
+/// A request from the control plane.
+pub enum Command {
+    /// Take this connection.
+    Attach(Arrival),
+    /// Tell every client (`text` is a whole message).
+    Announce(Arc<str>),
+    /// Close all connections, evenly until `until`, and accept no new ones.
+    Drain {
+        /// Why.
+        reason: CloseReason,
+        /// When the last one is told.
+        until: Instant,
+        /// When what is left is cut off.
+        cutoff: Instant,
+    },
+    /// Say how it goes.
+    Report(oneshot::Sender<ShardReport>),
+    /// List up to `limit` sessions with a number above `after`.
+    Sessions {
+        /// The last one that is known.
+        after: u64,
+        /// How many.
+        limit: usize,
+        /// To whom.
+        reply: oneshot::Sender<Vec<Session>>,
+    },
+    /// The last records of these instruments (directory indices).
+    Last {
+        /// Which.
+        instruments: Vec<u32>,
+        /// To whom: published records.
+        reply: oneshot::Sender<Vec<Vec<u8>>>,
+    },
+    /// End the thread; what is left of connections is cut off.
+    Stop,
+}
+
+/// A shard's address.
+#[derive(Clone)]
+pub struct Mailbox {
+    queue: Arc<ArrayQueue<Command>>,
+    waker: Arc<dyn Wake>,
+}
+
+impl Mailbox {
+    /// An empty mailbox whose shard is woken by `waker`.
+    pub fn new(waker: Arc<dyn Wake>) -> Self {
+        Self { queue: Arc::new(ArrayQueue::new(COMMAND_QUEUE)), waker }
+    }
+
+    /// Sends a command.
+    ///
+    /// # Errors
+    /// The command, where the queue is full: the shard is overloaded or stuck.
+    pub fn send(&self, command: Command) -> Result<(), Command> {
+        self.queue.push(command)?;
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Takes the oldest command.
+    pub(super) fn take(&self) -> Option<Command> {
+        self.queue.pop()
+    }
+
+    /// Is there none?
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}

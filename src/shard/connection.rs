@@ -1,0 +1,400 @@
+//! One connection: its socket, its subscriptions, and where it stands.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mio::net::TcpStream;
+
+use crate::clock::UnixNanos;
+use crate::limits::ClientLimits;
+use crate::shard::audience::{Audiences, Cast, Counts, Delivery};
+use crate::shard::cache::{self, Key};
+use crate::shard::catalog::Index;
+use crate::shard::command::Speech;
+use crate::shard::interest::Interest;
+use crate::shard::joining::Joining;
+use crate::socket::backlog::Backlog;
+use crate::socket::read::Guard;
+use crate::wire::close::CloseReason;
+use crate::wire::encoding::Encoding;
+use crate::wire::record::SCHEMAS;
+use crate::wire::request::Request;
+use crate::wire::subscribe::Policy;
+
+/// One interest of a subscription, and its place in the audience.
+struct Share {
+    interest: Interest,
+    /// Its place among the interests of the audience.
+    place: usize,
+    /// The audience's counts when it was joined.
+    base: Counts,
+    /// States that were waiting for their time when an audience was left.
+    waiting: Vec<Key>,
+}
+
+/// One subscription of one connection.
+pub struct Subscription {
+    /// Its id, unique on the connection.
+    pub id: u32,
+    /// What happens when the client is slow; none: as each schema has it.
+    pub policy: Option<Policy>,
+    /// What it asks for: interests that share no schema.
+    shares: Vec<Share>,
+    /// Counted before the present audience was joined, or outside of one.
+    counted: Counts,
+}
+
+impl Subscription {
+    /// A subscription that has delivered nothing.
+    pub fn new(id: u32, interest: Interest, policy: Option<Policy>) -> Self {
+        let mut new = Self { id, policy, shares: Vec::new(), counted: Counts::default() };
+        new.ask(interest);
+        new
+    }
+
+    /// What it asks for.
+    pub fn interests(&self) -> impl Iterator<Item = &Interest> {
+        self.shares.iter().map(|share| &share.interest)
+    }
+
+    /// Does it ask for records of this key?
+    pub fn asks_for(&self, key: Key) -> bool {
+        self.interests().any(|interest| interest.asks_for(key))
+    }
+
+    /// Takes a new instrument in where a pattern asks for it.
+    pub fn welcome(&mut self, index: Index, symbol: &str) {
+        for share in &mut self.shares {
+            share.interest.welcome(index, symbol);
+        }
+    }
+
+    /// Takes schemas, or instruments of these schemas (sorted), out.
+    pub fn subtract(&mut self, schemas: u32, indices: Option<&[Index]>) {
+        for mut share in std::mem::take(&mut self.shares) {
+            let mut part =
+                Interest { schemas: share.interest.schemas & schemas, ..share.interest.clone() };
+            share.interest.schemas &= !schemas;
+            if let Some(indices) = indices {
+                part.subtract(indices);
+                self.ask(part);
+            }
+            if !share.interest.is_empty() {
+                self.shares.push(share);
+            }
+        }
+    }
+
+    /// How a connection that is behind takes its records.
+    pub fn when_behind(&self) -> Delivery {
+        let paced = self.interests().any(|interest| interest.max_rate > 0);
+        match self.policy {
+            _ if paced => Delivery::Latest,
+            Some(Policy::Conflate) => Delivery::Latest,
+            Some(_) => Delivery::Each,
+            None => Delivery::LatestOfStates,
+        }
+    }
+
+    /// Counts a record outside of an audience.
+    pub fn count_record(&mut self) {
+        self.counted.records += 1;
+    }
+
+    /// What it has counted outside of an audience.
+    pub fn counted(&self) -> Counts {
+        self.counted
+    }
+
+    fn ask(&mut self, interest: Interest) {
+        if !interest.is_empty() {
+            let (place, base, waiting) = (0, Counts::default(), Vec::new());
+            self.shares.push(Share { interest, place, base, waiting });
+        }
+    }
+}
+
+/// Where a connection stands towards the live stream.
+pub enum Phase {
+    /// Member of a shared audience, or without subscriptions.
+    Live,
+    /// It gets a snapshot or what it missed, then joins.
+    Joining(Box<Joining>),
+    /// Too slow for the live stream: it gets the newest states as it takes them.
+    Behind,
+    /// It has been told to go: input is discarded until then, then it is cut off.
+    Closing {
+        /// When.
+        until: Instant,
+        /// The socket's write side has been shut.
+        shut: bool,
+    },
+}
+
+/// A token bucket for client messages.
+#[derive(Debug)]
+pub struct Allowance {
+    tokens: f32,
+    at: Instant,
+}
+
+impl Allowance {
+    fn new(limits: &ClientLimits, now: Instant) -> Self {
+        Self { tokens: limits.burst as f32, at: now }
+    }
+
+    /// Takes one message's worth; false where there is none.
+    pub fn take(&mut self, limits: &ClientLimits, now: Instant) -> bool {
+        let earned = now.saturating_duration_since(self.at).as_secs_f32() * limits.rate as f32;
+        self.tokens = (self.tokens + earned).min(limits.burst as f32);
+        self.at = now;
+        let granted = self.tokens >= 1.0;
+        if granted {
+            self.tokens -= 1.0;
+        }
+        granted
+    }
+}
+
+/// A connected client.
+pub struct Connection {
+    /// Its session number.
+    pub session: u64,
+    /// Its socket.
+    pub stream: TcpStream,
+    /// Who it is.
+    pub peer: SocketAddr,
+    /// What it talks.
+    pub speech: Speech,
+    /// When it came, ns.
+    pub since: UnixNanos,
+    /// Checks what it sends.
+    pub guard: Guard,
+    /// What the kernel has not taken.
+    pub backlog: Backlog,
+    /// Will the kernel take bytes?
+    pub writable: bool,
+    /// May there be input that has not been read?
+    pub readable: bool,
+    /// Is it on the shard's list of those with something to flush?
+    pub hot: bool,
+    /// Has it been told that it is lagging?
+    pub lagging: bool,
+    /// Since when it has had unsent bytes.
+    pub stuck: Option<Instant>,
+    /// The audience it is a member of.
+    pub audience: Option<u32>,
+    /// What it asked for.
+    pub subscriptions: Vec<Subscription>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Records delivered outside of the present audience.
+    records: u64,
+    /// The audience's records when it was joined.
+    records_base: u64,
+    /// Bytes that the kernel took.
+    pub bytes: u64,
+    /// The id the next subscription gets.
+    pub next_id: u32,
+    /// Requests that have to wait until it is live, and when they came.
+    pub deferred: VecDeque<(Request, UnixNanos)>,
+    /// Messages it may send.
+    pub allowance: Allowance,
+    /// When it was last sent anything but a heartbeat.
+    pub last_data: Instant,
+    /// When it was last sent a heartbeat.
+    pub last_heartbeat: Instant,
+    /// When it was last sent a ping.
+    pub last_ping: Instant,
+    /// When it last answered one.
+    pub last_pong: Instant,
+}
+
+impl Connection {
+    /// A connection that has just arrived.
+    pub fn new(
+        arrival: (u64, std::net::TcpStream, SocketAddr, Speech),
+        limits: &ClientLimits,
+        now: crate::clock::Now,
+        message_max: usize,
+    ) -> Self {
+        let (session, stream, peer, speech) = arrival;
+        Self {
+            session,
+            stream: TcpStream::from_std(stream),
+            peer,
+            speech,
+            since: now.unix,
+            guard: Guard::new(message_max),
+            backlog: Backlog::default(),
+            writable: true,
+            readable: false,
+            hot: false,
+            lagging: false,
+            stuck: None,
+            audience: None,
+            subscriptions: Vec::new(),
+            phase: Phase::Live,
+            records: 0,
+            records_base: 0,
+            bytes: 0,
+            next_id: 1,
+            deferred: VecDeque::new(),
+            allowance: Allowance::new(limits, now.mono),
+            last_data: now.mono,
+            last_heartbeat: now.mono,
+            last_ping: now.mono,
+            last_pong: now.mono,
+        }
+    }
+
+    /// How its records are written.
+    pub fn encoding(&self) -> Encoding {
+        match self.speech {
+            Speech::Stream(encoding) => encoding,
+            Speech::Echo => Encoding::Dbn,
+        }
+    }
+
+    /// Is it on its way out?
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// Makes it a member of the audience of its subscriptions: the shared one, or, where states wait
+    /// that only it has not got, one of its own, in which its policies hold.
+    pub fn join(&mut self, token: u32, audiences: &mut Audiences, alone: bool) {
+        let mut shares: Vec<(&mut Share, Delivery)> = self
+            .subscriptions
+            .iter_mut()
+            .flat_map(|subscription| {
+                let how = subscription.when_behind();
+                subscription.shares.iter_mut().map(move |share| (share, how))
+            })
+            .collect();
+        shares.sort_by(|(a, _), (b, _)| a.interest.cmp(&b.interest));
+        let waits = |(share, _): &(&mut Share, Delivery)| {
+            share.interest.max_rate == 0 && !share.waiting.is_empty()
+        };
+        let alone = alone || shares.iter().any(waits);
+        self.phase = if alone { Phase::Behind } else { Phase::Live };
+        if shares.is_empty() {
+            self.phase = Phase::Live;
+            return;
+        }
+        let interests = shares.iter().map(|(share, _)| share.interest.clone()).collect();
+        let encoding = match self.speech {
+            Speech::Stream(encoding) => encoding,
+            Speech::Echo => Encoding::Dbn,
+        };
+        let cast = Cast { encoding, interests };
+        let id = match alone {
+            true => {
+                let how = shares.iter().map(|(_, how)| *how).collect();
+                audiences.join_alone(cast, how, token)
+            }
+            false => audiences.join(cast, token),
+        };
+        let audience = audiences.get_mut(id);
+        for (place, (share, _)) in shares.into_iter().enumerate() {
+            (share.place, share.base) = (place, audience.counts[place]);
+            for key in share.waiting.drain(..) {
+                audience.changed[place].insert(key);
+            }
+        }
+        self.audience = Some(id);
+        self.records_base = audience.records;
+    }
+
+    /// Takes it out of its audience; what it counted there stays counted.
+    pub fn leave(&mut self, token: u32, audiences: &mut Audiences) {
+        let Some(id) = self.audience.take() else { return };
+        let audience = audiences.get(id);
+        self.records += audience.records - self.records_base;
+        for subscription in &mut self.subscriptions {
+            for share in &mut subscription.shares {
+                let counts = audience.counts[share.place].since(share.base);
+                subscription.counted = subscription.counted.plus(counts);
+                share.waiting.extend(audience.changed[share.place].iter());
+            }
+        }
+        audiences.leave(id, token);
+    }
+
+    /// Records delivered in all.
+    pub fn records(&self, audiences: &Audiences) -> u64 {
+        let live = self.audience.map_or(0, |id| audiences.get(id).records - self.records_base);
+        self.records + live
+    }
+
+    /// Counts records outside of an audience.
+    pub fn count_records(&mut self, more: u64) {
+        self.records += more;
+    }
+
+    /// May all records in its backlog be superseded, whichever subscription asks for them? Not where
+    /// there are none: then it is answers that nobody reads.
+    pub fn may_conflate_all(&self) -> bool {
+        let mut keys = self.backlog.keys().peekable();
+        keys.peek().is_some()
+            && keys.all(|key| {
+                let mut asking = self.subscriptions.iter().filter(|s| s.asks_for(key));
+                asking.all(|subscription| subscription.when_behind().is_latest(key))
+            })
+    }
+
+    /// Counts records back that were framed for it and dropped. It is in no audience.
+    pub fn take_back(&mut self, keys: &[Key]) {
+        for &key in keys.iter().filter(|key| cache::parts(**key).0 < SCHEMAS) {
+            self.records -= 1;
+            for subscription in self.subscriptions.iter_mut().filter(|s| s.asks_for(key)) {
+                subscription.counted.records -= 1;
+            }
+        }
+    }
+
+    /// What a subscription has counted since it began.
+    pub fn counts(&self, subscription: &Subscription, audiences: &Audiences) -> Counts {
+        let Some(id) = self.audience else { return subscription.counted };
+        let counts = &audiences.get(id).counts;
+        let live = subscription.shares.iter().map(|share| counts[share.place].since(share.base));
+        live.fold(subscription.counted, Counts::plus)
+    }
+
+    /// Reads what there is into `buffer`; 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` where there is nothing, else the connection is broken.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+
+    /// Puts `frames` at the end of what it will be sent.
+    pub fn note(&mut self, frames: Vec<u8>) {
+        self.backlog.push_note(Bytes::from(frames));
+    }
+}
+
+/// Why a connection is closed, and the words for it.
+#[derive(Debug)]
+pub struct Farewell {
+    /// The reason, for the wire and for the metrics.
+    pub reason: CloseReason,
+    /// What to tell the client.
+    pub words: String,
+}
+
+impl Farewell {
+    /// A farewell.
+    pub fn new(reason: CloseReason, words: impl Into<String>) -> Self {
+        Self { reason, words: words.into() }
+    }
+}

@@ -1,0 +1,312 @@
+//! The fan-out of a turn: each audience's records framed once, each member written to once.
+//!
+//! What the kernel does not take is frozen, once for each audience and turn, and shared by the
+//! backlogs of all who need it.
+
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+
+use arrayvec::ArrayVec;
+use bytes::Bytes;
+
+use crate::clock::{Now, unix_now};
+use crate::latency::Stage;
+use crate::limits::{ARENA_BYTES, PIECE_BYTES, WRITES_PER_CALL};
+use crate::shard::Shard;
+use crate::shard::audience::Due;
+use crate::shard::cache::Key;
+use crate::shard::connection::Farewell;
+use crate::shard::encode::{Framer, Stamp};
+use crate::socket::backlog::{Mark, Shared};
+use crate::socket::write::{Engine, Parts, Write};
+use crate::wire::batch;
+use crate::wire::close::CloseReason;
+use crate::wire::encoding::Encoding;
+
+/// Frames of one audience, waiting to be written.
+struct Span {
+    audience: u32,
+    bytes: Range<usize>,
+    marks: Range<usize>,
+    keys: Range<usize>,
+    frozen: Option<Rc<Shared>>,
+}
+
+/// What one connection is to be written: a whole span.
+#[derive(Clone, Copy)]
+struct Target {
+    token: u32,
+    span: u32,
+}
+
+/// Framed bytes of a turn and what is in them. Reused, so that a warm turn allocates nothing.
+pub(super) struct Fanout {
+    arena: Vec<u8>,
+    marks: Vec<Mark>,
+    keys: Vec<Key>,
+    spans: Vec<Span>,
+}
+
+impl Fanout {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        let arena = Vec::with_capacity(bytes);
+        Self { arena, marks: Vec::new(), keys: Vec::new(), spans: Vec::new() }
+    }
+
+    fn clear(&mut self) {
+        self.arena.clear();
+        self.marks.clear();
+        self.keys.clear();
+        self.spans.clear();
+    }
+
+    /// Ends a span that began at these lengths of arena, marks and keys.
+    fn close(&mut self, audience: u32, from: (usize, usize, usize)) {
+        let bytes = from.0..self.arena.len();
+        let (marks, keys) = (from.1..self.marks.len(), from.2..self.keys.len());
+        if !bytes.is_empty() {
+            self.spans.push(Span { audience, bytes, marks, keys, frozen: None });
+        }
+    }
+
+    fn lengths(&self) -> (usize, usize, usize) {
+        (self.arena.len(), self.marks.len(), self.keys.len())
+    }
+
+    /// The span's frames as something that backlogs can hold.
+    fn freeze(&mut self, span: usize) -> &Rc<Shared> {
+        let span = &mut self.spans[span];
+        span.frozen.get_or_insert_with(|| {
+            Rc::new(Shared {
+                bytes: Bytes::copy_from_slice(&self.arena[span.bytes.clone()]),
+                marks: self.marks[span.marks.clone()].to_vec(),
+                keys: self.keys[span.keys.clone()].to_vec(),
+            })
+        })
+    }
+}
+
+impl<E: Engine> Shard<E> {
+    /// Frames and writes what was matched in this turn.
+    pub(super) fn fan_out(&mut self, now: Now) {
+        let ts_send = unix_now();
+        let touched = std::mem::take(&mut self.audiences.touched);
+        for &audience in &touched {
+            self.frame_matched(audience, ts_send);
+            if self.fanout.arena.len() >= ARENA_BYTES {
+                self.write_spans(now);
+            }
+        }
+        self.audiences.touched = touched;
+        self.audiences.touched.clear();
+        self.write_spans(now);
+        let records = self.segment.len() as u64;
+        self.latency.record(Stage::ShardToKernel, ts_send, unix_now(), records);
+    }
+
+    /// Frames what an audience matched.
+    fn frame_matched(&mut self, id: u32, ts_send: u64) {
+        let Self { audiences, fanout, segment, texts, keys, catalog, .. } = self;
+        let audience = audiences.get_mut(id);
+        let last = self.reader.seq();
+        let stamp = Stamp { epoch: self.epoch, ts_send, flags: 0, last };
+        let from = fanout.lengths();
+        let encoding = audience.cast.encoding;
+        let mut framer = Framer::new(encoding, stamp, &mut fanout.arena, &mut fanout.marks);
+        for &place in &audience.matched {
+            let (at, key) = (place as usize, keys[place as usize]);
+            let record = segment.record(at);
+            match encoding {
+                Encoding::Dbn => framer.push(record, segment.seq(at)),
+                Encoding::Json => framer.push(texts.get(at, record, key, catalog), segment.seq(at)),
+            }
+            fanout.keys.push(key);
+        }
+        framer.finish(false);
+        audience.matched.clear();
+        fanout.close(id, from);
+    }
+
+    /// Frames and writes states whose time has come, bounded.
+    pub(super) fn release_due(&mut self, now: Now) {
+        let ts_send = unix_now();
+        while let Some(due) = self.audiences.due().pop_front() {
+            self.frame_due(due, ts_send);
+            if self.fanout.arena.len() >= 2 * PIECE_BYTES {
+                break;
+            }
+        }
+        self.write_spans(now);
+    }
+
+    fn frame_due(&mut self, due: Due, ts_send: u64) {
+        let Self { audiences, fanout, texts, cache, catalog, .. } = self;
+        let audience = audiences.get_mut(due.audience);
+        let stamp =
+            Stamp { epoch: self.epoch, ts_send, flags: batch::CONFLATED, last: self.reader.seq() };
+        let (from, encoding) = (fanout.lengths(), audience.cast.encoding);
+        let mut framer = Framer::new(encoding, stamp, &mut fanout.arena, &mut fanout.marks);
+        let (mut left, mut bytes) = (due.states, 0);
+        while left > 0 && bytes < PIECE_BYTES {
+            let Some(key) = audience.changed[due.interest].pop() else { break };
+            left -= 1;
+            let Some(value) = cache.get(key) else { continue };
+            let item = match encoding {
+                Encoding::Dbn => value.record(),
+                Encoding::Json => texts.scratch(value.record(), key, catalog),
+            };
+            bytes += item.len();
+            framer.push(item, stamp.last);
+            fanout.keys.push(key);
+            audience.counts[due.interest].records += 1;
+            audience.records += 1;
+        }
+        framer.finish(false);
+        fanout.close(due.audience, from);
+        if left > 0 {
+            audiences.due().push_back(Due { states: left, ..due });
+        }
+    }
+
+    /// Writes every span to every member of its audience: directly where nothing is waiting, behind
+    /// the backlog where something is.
+    fn write_spans(&mut self, now: Now) {
+        let mut targets = ArrayVec::<Target, WRITES_PER_CALL>::new();
+        for at in 0..self.fanout.spans.len() {
+            let id = self.fanout.spans[at].audience;
+            let audience = self.audiences.get_mut(id);
+            let members = audience.members.len();
+            audience.first = (audience.first + 1) % members.max(1);
+            let first = audience.first;
+            self.tally.delivered(&self.fanout.keys[self.fanout.spans[at].keys.clone()], members);
+            for n in 0..members {
+                let token = self.audiences.get(id).members[(first + n) % members];
+                let connection = &mut self.connections[token as usize];
+                connection.last_data = now.mono;
+                if connection.writable && connection.backlog.is_empty() {
+                    targets.push(Target { token, span: at as u32 });
+                    if targets.is_full() {
+                        self.write(&mut targets);
+                    }
+                } else {
+                    self.keep(token, at, 0);
+                }
+            }
+        }
+        self.write(&mut targets);
+        self.fanout.clear();
+    }
+
+    /// One call of the engine.
+    fn write(&mut self, targets: &mut ArrayVec<Target, WRITES_PER_CALL>) {
+        if targets.is_empty() {
+            return;
+        }
+        let Self { connections, fanout, engine, .. } = self;
+        let mut writes: ArrayVec<Write<'_>, WRITES_PER_CALL> = targets
+            .iter()
+            .map(|target| {
+                let mut parts = Parts::new();
+                parts.push(&fanout.arena[fanout.spans[target.span as usize].bytes.clone()]);
+                Write::new(&connections[target.token as usize].stream, parts)
+            })
+            .collect();
+        engine.write(&mut writes);
+        let taken: ArrayVec<io::Result<usize>, WRITES_PER_CALL> =
+            writes.into_iter().map(|write| write.taken).collect();
+        self.tally.sends += taken.len() as u64;
+        for (target, taken) in targets.drain(..).zip(taken) {
+            self.wrote(target, taken);
+        }
+    }
+
+    fn wrote(&mut self, target: Target, taken: io::Result<usize>) {
+        let whole = self.fanout.spans[target.span as usize].bytes.len();
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => {
+                let gone = Farewell::new(CloseReason::WriteError, error.to_string());
+                self.leaving.push((target.token, gone));
+                return;
+            }
+        };
+        let connection = &mut self.connections[target.token as usize];
+        connection.bytes += taken as u64;
+        self.tally.bytes += taken as u64;
+        if taken < whole {
+            connection.writable = false;
+            self.keep(target.token, target.span as usize, taken);
+        }
+    }
+
+    /// Keeps what a connection was not written of a span, from byte `from` on.
+    fn keep(&mut self, token: u32, span: usize, from: usize) {
+        let shared = self.fanout.freeze(span);
+        let connection = &mut self.connections[token as usize];
+        if connection.is_closing() {
+            return;
+        }
+        connection.backlog.push_shared(shared, from);
+        self.heat(token);
+    }
+
+    /// Puts a connection on the list of those with something to flush.
+    pub(super) fn heat(&mut self, token: u32) {
+        let connection = &mut self.connections[token as usize];
+        if !std::mem::replace(&mut connection.hot, true) {
+            self.hot.push(token);
+        }
+    }
+
+    /// Writes the backlogs of the hot connections, one gathered write each.
+    pub(super) fn flush_hot(&mut self) {
+        let hot = std::mem::take(&mut self.hot);
+        for chunk in hot.chunks(WRITES_PER_CALL) {
+            let Self { connections, engine, .. } = self;
+            let ready = |token: &&u32| {
+                let connection = &connections[**token as usize];
+                connection.writable && !connection.backlog.is_empty()
+            };
+            let tokens: ArrayVec<u32, WRITES_PER_CALL> =
+                chunk.iter().filter(ready).copied().collect();
+            let mut writes: ArrayVec<Write<'_>, WRITES_PER_CALL> = tokens
+                .iter()
+                .map(|token| {
+                    let connection = &connections[*token as usize];
+                    Write::new(&connection.stream, connection.backlog.parts())
+                })
+                .collect();
+            engine.write(&mut writes);
+            let results: ArrayVec<(usize, io::Result<usize>), WRITES_PER_CALL> = writes
+                .into_iter()
+                .map(|write| (write.parts.iter().map(|part| part.len()).sum(), write.taken))
+                .collect();
+            self.tally.sends += results.len() as u64;
+            for (token, (offered, taken)) in tokens.into_iter().zip(results) {
+                self.flushed(token, offered, taken);
+            }
+        }
+        for token in hot {
+            self.settle(token);
+        }
+    }
+
+    fn flushed(&mut self, token: u32, offered: usize, taken: io::Result<usize>) {
+        let connection = &mut self.connections[token as usize];
+        match taken {
+            Ok(taken) => {
+                connection.backlog.advance(taken);
+                connection.bytes += taken as u64;
+                connection.writable = taken == offered;
+                self.tally.bytes += taken as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.writable = false,
+            Err(error) => {
+                let gone = Farewell::new(CloseReason::WriteError, error.to_string());
+                self.leaving.push((token, gone));
+            }
+        }
+    }
+}

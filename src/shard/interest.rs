@@ -1,0 +1,99 @@
+//! Interest: what one subscription asks for, in the shard's own terms.
+
+use crate::shard::cache::{self, Key};
+use crate::shard::catalog::Index;
+use crate::wire::instrument::bit;
+use crate::wire::record::Schema;
+use crate::wire::symbols::Pattern;
+
+/// A set of schemas crossed with a set of instruments, at a rate. Two equal interests receive the
+/// same bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Interest {
+    /// Mask of schemas.
+    pub schemas: u32,
+    /// All instruments, those to come included.
+    pub all: bool,
+    /// The instruments, sorted; empty where `all`.
+    pub instruments: Vec<Index>,
+    /// Patterns for those to come, sorted.
+    pub patterns: Vec<Pattern>,
+    /// Instruments taken out of the patterns, sorted.
+    pub except: Vec<Index>,
+    /// Newest states only, this often a second and instrument; 0: every record.
+    pub max_rate: u32,
+}
+
+impl Interest {
+    /// Is this schema asked for?
+    pub fn has_schema(&self, schema: Schema) -> bool {
+        self.schemas & bit(schema) != 0
+    }
+
+    /// Is this instrument asked for?
+    pub fn has_instrument(&self, index: Index) -> bool {
+        self.all || self.instruments.binary_search(&index).is_ok()
+    }
+
+    /// Is this record asked for?
+    pub fn covers(&self, schema: Schema, index: Index) -> bool {
+        self.has_schema(schema) && self.has_instrument(index)
+    }
+
+    /// Are records of this key asked for?
+    pub fn asks_for(&self, key: Key) -> bool {
+        let (schema, index) = cache::parts(key);
+        self.schemas.checked_shr(schema as u32).is_some_and(|rest| rest & 1 == 1)
+            && self.has_instrument(index)
+    }
+
+    /// Takes a new instrument in where a pattern asks for it; was it?
+    pub fn welcome(&mut self, index: Index, symbol: &str) -> bool {
+        let wanted = self.patterns.iter().any(|pattern| pattern.matches(symbol))
+            && self.except.binary_search(&index).is_err();
+        if wanted && let Err(place) = self.instruments.binary_search(&index) {
+            self.instruments.insert(place, index);
+        }
+        wanted
+    }
+
+    /// Takes instruments out, for good.
+    pub fn subtract(&mut self, indices: &[Index]) {
+        self.instruments.retain(|index| !indices.contains(index));
+        if !self.patterns.is_empty() {
+            self.except.extend_from_slice(indices);
+            self.except.sort_unstable();
+            self.except.dedup();
+        }
+    }
+
+    /// Does it ask for nothing any more?
+    pub fn is_empty(&self) -> bool {
+        let nothing = !self.all && self.instruments.is_empty() && self.patterns.is_empty();
+        self.schemas == 0 || nothing
+    }
+
+    /// The `n`th instrument, in the order in which a snapshot goes through them.
+    pub fn nth(&self, n: usize, known: usize) -> Option<Index> {
+        match self.all {
+            true => (n < known).then_some(n as Index),
+            false => self.instruments.get(n).copied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_out_of_a_pattern_does_not_come_back() {
+        let patterns = vec![Pattern::new("ES*")];
+        let mut interest =
+            Interest { schemas: 1, instruments: vec![1, 3], patterns, ..Interest::default() };
+        interest.subtract(&[3]);
+        assert!(!interest.has_instrument(3) && !interest.welcome(3, "ESM4"));
+        assert!(interest.welcome(2, "ESU4") && interest.has_instrument(2));
+        assert_eq!(interest.instruments, [1, 2]);
+    }
+}

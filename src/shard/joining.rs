@@ -1,0 +1,323 @@
+//! On the way to the live stream: snapshots, then what the ring holds from a position on.
+//!
+//! A connection that joins is in no audience. It gets its snapshots as of one position in bounded
+//! pieces, as its socket takes them, then reads the ring from that position with a reader of its own,
+//! and joins its audience at the end of a turn, where it has read as far as the shard: each record
+//! once, in order. Where a snapshot fits one piece, all of that happens within the turn that asked.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::clock::{Now, unix_now};
+use crate::limits::{CATCHUP_PER_TURN, PIECE_BYTES, PIECES_AT_ONCE};
+use crate::ring::{Lost, Reader};
+use crate::shard::Shard;
+use crate::shard::cache::{self, Key};
+use crate::shard::connection::{Connection, Phase};
+use crate::shard::encode::{Framer, Stamp};
+use crate::socket::backlog::{Mark, Shared};
+use crate::socket::write::Engine;
+use crate::wire::batch;
+use crate::wire::encoding::Encoding;
+use crate::wire::frame;
+use crate::wire::message;
+use crate::wire::position::Position;
+use crate::wire::record::{self, SCHEMAS, Schema, schemas};
+
+/// A snapshot in progress.
+pub struct Snapshot {
+    /// Of which subscription.
+    pub subscription: u32,
+    /// The position it stands for.
+    pub seq: u64,
+    /// The states as well, or the mappings only.
+    pub states: bool,
+    /// Instruments done.
+    pub done: usize,
+    /// Instruments that were known when it began.
+    pub known: usize,
+    /// The cache keeps its image.
+    pub open: bool,
+}
+
+/// What a connection still has to get before it is live.
+pub struct Joining {
+    /// Snapshots, first first.
+    pub snapshots: VecDeque<Snapshot>,
+    /// Then the ring from here.
+    pub reader: Reader,
+    /// The client asked for a position: its records are flagged, and it is told where live begins.
+    pub resumed: bool,
+    /// Records delivered on the way.
+    pub records: u64,
+    /// When it last got on.
+    pub progress: Instant,
+}
+
+impl<E: Engine> Shard<E> {
+    /// Gets every joining connection on, each by a bounded piece.
+    pub(super) fn advance_joining(&mut self, now: Now) -> usize {
+        let joining = std::mem::take(&mut self.joining);
+        let turn = joining.len().min(CATCHUP_PER_TURN);
+        let mut done = 0;
+        for &token in &joining[..turn] {
+            done += usize::from(self.get_on(token, now));
+            if matches!(self.connections[token as usize].phase, Phase::Joining(_)) {
+                self.joining.push(token);
+            }
+        }
+        // Those that had no turn come first in the next one.
+        self.joining.splice(0..0, joining[turn..].iter().copied());
+        done
+    }
+
+    /// Gets one connection on; false where its socket has to drain first, or nothing is left to do.
+    pub(super) fn get_on(&mut self, token: u32, now: Now) -> bool {
+        let connection = &mut self.connections[token as usize];
+        if connection.backlog.bytes() >= self.limits.queue / 4 {
+            return false;
+        }
+        let Phase::Joining(joining) = &mut connection.phase else { return false };
+        joining.progress = now.mono;
+        match joining.snapshots.pop_front() {
+            Some(snapshot) => self.send_snapshot(token, snapshot),
+            None => self.catch_up(token),
+        }
+        true
+    }
+
+    /// Sends snapshots until one does not fit the piece or none is left, then joins if it can.
+    pub(super) fn begin_joining(&mut self, token: u32, joining: Joining, now: Now) {
+        self.connections[token as usize].phase = Phase::Joining(Box::new(joining));
+        for _ in 0..PIECES_AT_ONCE {
+            let Phase::Joining(joining) = &self.connections[token as usize].phase else { return };
+            let more = !joining.snapshots.is_empty();
+            let level = joining.reader.position() == self.reader.position();
+            if !more && !level || !self.get_on(token, now) {
+                break;
+            }
+        }
+        self.keep_images(token);
+        self.joining.push(token);
+    }
+
+    /// Has the cache keep what the unfinished snapshots stand for: from now on it moves on.
+    fn keep_images(&mut self, token: u32) {
+        let Phase::Joining(joining) = &mut self.connections[token as usize].phase else { return };
+        for snapshot in joining.snapshots.iter_mut().filter(|snapshot| snapshot.states) {
+            if !std::mem::replace(&mut snapshot.open, true) {
+                self.cache.open(snapshot.seq);
+            }
+        }
+    }
+
+    /// Gives the images of an unfinished join back.
+    pub(super) fn drop_images(&mut self, token: u32) {
+        if let Phase::Joining(joining) = &self.connections[token as usize].phase {
+            for snapshot in joining.snapshots.iter().filter(|snapshot| snapshot.open) {
+                self.cache.close(snapshot.seq);
+            }
+        }
+    }
+
+    /// One piece of a snapshot.
+    fn send_snapshot(&mut self, token: u32, mut snapshot: Snapshot) {
+        let connection = &self.connections[token as usize];
+        let subscription = connection.subscriptions.iter().find(|s| s.id == snapshot.subscription);
+        let mut frames = Vec::new();
+        let mut finished = true;
+        if let Some(subscription) = subscription {
+            let stamp = Stamp {
+                epoch: self.epoch,
+                ts_send: unix_now(),
+                flags: batch::SNAPSHOT,
+                last: snapshot.seq,
+            };
+            let mut marks = Vec::new();
+            let mut framer = Framer::new(connection.encoding(), stamp, &mut frames, &mut marks);
+            let mut states = States {
+                cache: &self.cache,
+                catalog: &self.catalog,
+                texts: &mut self.texts,
+                encoding: connection.encoding(),
+                mapping: Vec::new(),
+            };
+            let mut bytes = 0;
+            finished = loop {
+                let Some(interest) = subscription.interests().next() else { break true };
+                let Some(index) = interest.nth(snapshot.done, snapshot.known) else { break true };
+                if bytes >= PIECE_BYTES {
+                    break false;
+                }
+                snapshot.done += 1;
+                let mask = if snapshot.states { interest.schemas } else { 0 };
+                bytes += states.push(index, mask, &stamp, &mut framer);
+            };
+            framer.finish(false);
+        }
+        if finished && snapshot.states {
+            let done = message::SnapshotDone {
+                subscription: snapshot.subscription,
+                at: self.at(snapshot.seq),
+            };
+            frame::text_with(&mut frames, |out| done.write(out));
+        }
+        self.note(token, frames);
+        if finished && snapshot.open {
+            self.cache.close(snapshot.seq);
+        } else if !finished
+            && let Phase::Joining(joining) = &mut self.connections[token as usize].phase
+        {
+            joining.snapshots.push_front(snapshot);
+        }
+    }
+
+    /// One piece of the ring, or the join where there is none left.
+    fn catch_up(&mut self, token: u32) {
+        let Phase::Joining(joining) = &mut self.connections[token as usize].phase else { return };
+        if joining.reader.position() >= self.reader.position() {
+            return self.go_live(token);
+        }
+        let lost = joining.reader.read_until(self.reader.position(), &mut self.piece).lost;
+        let (resumed, last) = (joining.resumed, joining.reader.seq());
+        if let Some(lost) = lost {
+            self.tell_gap(token, lost, "not_retained");
+        }
+        let shared = self.frame_piece(token, resumed, last);
+        let connection = &mut self.connections[token as usize];
+        connection.backlog.push_shared(&Rc::new(shared), 0);
+        self.heat(token);
+    }
+
+    /// Frames what the connection asked for of the piece, and counts it.
+    fn frame_piece(&mut self, token: u32, resumed: bool, last: u64) -> Shared {
+        let Self { connections, piece, texts, catalog, .. } = self;
+        let connection = &mut connections[token as usize];
+        let encoding = connection.encoding();
+        let flags = if resumed { batch::CATCH_UP } else { 0 };
+        let stamp = Stamp { epoch: self.epoch, ts_send: unix_now(), flags, last };
+        let (mut bytes, mut marks, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut framer = Framer::new(encoding, stamp, &mut bytes, &mut marks);
+        for place in 0..piece.len() {
+            let (record, seq) = (piece.record(place), piece.seq(place));
+            let index = catalog.index(record::instrument_id(record));
+            let (Some(index), schema) = (index, record::schema_of(record::rtype_of(record))) else {
+                continue;
+            };
+            let Some(key) = wanted(connection, schema, index, record::is_tbbo(record)) else {
+                continue;
+            };
+            keys.push(key);
+            match encoding {
+                Encoding::Dbn => framer.push(record, seq),
+                Encoding::Json => framer.push(texts.scratch(record, key, catalog), seq),
+            }
+        }
+        framer.finish(false);
+        let numbered = keys.iter().filter(|key| cache::parts(**key).0 < SCHEMAS).count() as u64;
+        if let Phase::Joining(joining) = &mut connection.phase {
+            joining.records += numbered;
+        }
+        connection.count_records(numbered);
+        self.tally.records += numbered;
+        Shared { bytes: bytes.into(), marks, keys }
+    }
+
+    /// The connection has read as far as the shard: it joins its audience.
+    fn go_live(&mut self, token: u32) {
+        let seq = self.reader.seq();
+        let connection = &mut self.connections[token as usize];
+        if let Phase::Joining(joining) = &connection.phase
+            && joining.resumed
+        {
+            let live =
+                message::Live { at: Position { epoch: self.epoch, seq }, records: joining.records };
+            let mut frames = Vec::new();
+            frame::text_with(&mut frames, |out| live.write(out));
+            connection.note(frames);
+        }
+        connection.join(token, &mut self.audiences, false);
+        self.note_behind(token);
+        self.heat(token);
+        self.grant_deferred(token, self.now);
+    }
+
+    /// Tells a connection that records were lost to it.
+    pub(super) fn tell_gap(&mut self, token: u32, lost: Lost, reason: &'static str) {
+        let Lost { from_seq, to_seq } = lost;
+        let gap = message::Gap { epoch: self.epoch, from_seq, to_seq, records: None, reason };
+        let mut frames = Vec::new();
+        frame::text_with(&mut frames, |out| gap.write(out));
+        if self.connections[token as usize].encoding() == Encoding::Dbn {
+            let ts_send = unix_now();
+            let stamp = Stamp { epoch: self.epoch, ts_send, flags: batch::GAP, last: lost.to_seq };
+            let mut marks: Vec<Mark> = Vec::new();
+            Framer::new(Encoding::Dbn, stamp, &mut frames, &mut marks).finish(true);
+        }
+        self.tally.gaps += 1;
+        self.note(token, frames);
+    }
+}
+
+/// Counts a record for the subscriptions that ask for it; its key where there is one.
+fn wanted(
+    connection: &mut Connection,
+    schema: Option<Schema>,
+    index: u32,
+    tbbo: bool,
+) -> Option<Key> {
+    let mut key = None;
+    for subscription in &mut connection.subscriptions {
+        let Some(schema) = schema else {
+            // A mapping: whoever asks for anything of its instrument.
+            if subscription.interests().any(|interest| interest.has_instrument(index)) {
+                key = Some(cache::mapping_key(index));
+            }
+            continue;
+        };
+        let tbbo = tbbo && subscription.asks_for(cache::key(Schema::Tbbo, index));
+        if tbbo || subscription.asks_for(cache::key(schema, index)) {
+            subscription.count_record();
+            key = Some(cache::key(schema, index));
+        }
+    }
+    key
+}
+
+/// Writes instruments' mappings and states.
+struct States<'a> {
+    cache: &'a cache::Cache,
+    catalog: &'a super::catalog::Catalog,
+    texts: &'a mut super::encode::Texts,
+    encoding: Encoding,
+    mapping: Vec<u8>,
+}
+
+impl States<'_> {
+    /// One instrument's, and how many bytes that was.
+    fn push(&mut self, index: u32, mask: u32, stamp: &Stamp, framer: &mut Framer<'_>) -> usize {
+        self.mapping.clear();
+        self.catalog.get(index).publish_mapping(&mut self.mapping, stamp.ts_send);
+        let mut bytes = self.mapping.len();
+        match self.encoding {
+            Encoding::Dbn => framer.push(&self.mapping, stamp.last),
+            Encoding::Json => {
+                let key = cache::mapping_key(index);
+                framer.push(self.texts.scratch(&self.mapping, key, self.catalog), stamp.last);
+            }
+        }
+        for schema in schemas().filter(|schema| mask & crate::wire::instrument::bit(*schema) != 0) {
+            let key = cache::key(schema, index);
+            let Some(value) = self.cache.get_at(key, stamp.last) else { continue };
+            bytes += value.record().len();
+            match self.encoding {
+                Encoding::Dbn => framer.push(value.record(), stamp.last),
+                Encoding::Json => {
+                    framer.push(self.texts.scratch(value.record(), key, self.catalog), stamp.last);
+                }
+            }
+        }
+        bytes
+    }
+}

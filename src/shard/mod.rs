@@ -1,0 +1,333 @@
+//! shard: one thread that serves its own connections from the ring, and shares nothing.
+//!
+//! [`Shard::turn`] is the whole of it: commands, what clients sent, one bounded batch of the ring,
+//! matched once ([`audience`]), framed once for each audience ([`encode`]), one write a connection
+//! ([`fanout`]), then what only single connections need: snapshots and catch-up ([`joining`]), newest
+//! states for those that are behind ([`slow`]), heartbeats and timeouts ([`house`]). A turn never
+//! waits, locks or logs; [`run`] waits between turns.
+//!
+//! Order on a connection: a request is answered, and its snapshot stands for a position, before the
+//! turn reads the ring; so live records follow from the next position on.
+
+pub mod audience;
+pub mod cache;
+pub mod catalog;
+pub mod command;
+pub mod connection;
+pub mod encode;
+mod fanout;
+mod house;
+mod inbound;
+pub mod interest;
+mod joining;
+pub mod report;
+pub mod run;
+mod slow;
+mod subscribe;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+use slab::Slab;
+
+use crate::clock::{Now, Timeline};
+use crate::latency::{Latency, Stage};
+use crate::limits::{
+    ARENA_BYTES, COMMANDS_PER_TURN, ClientLimits, READ_BYTES_PER_TURN, TURN_SLOTS,
+};
+use crate::ring::{Progresses, Reader, Ring, Segment};
+use crate::shard::audience::Audiences;
+use crate::shard::cache::{Cache, Key};
+use crate::shard::catalog::Catalog;
+use crate::shard::command::{Command, Mailbox};
+use crate::shard::connection::{Connection, Farewell};
+use crate::shard::encode::Texts;
+use crate::shard::report::Tally;
+use crate::socket::write::{Engine, Readiness};
+use crate::wire::instrument::Directory;
+use crate::wire::position::Position;
+use crate::wire::record::{self, Schema, rtype};
+
+/// What a shard is given to work with.
+pub struct Parts {
+    /// Its number.
+    pub id: usize,
+    /// The ring it reads.
+    pub ring: Ring,
+    /// The instruments.
+    pub directory: Arc<Directory>,
+    /// Its way in.
+    pub mailbox: Mailbox,
+    /// What it waits on.
+    pub poll: Poll,
+    /// Where shards say how far they are.
+    pub progress: Progresses,
+    /// A feed waits for the slowest connection, and has to know of it.
+    pub elastic: bool,
+    /// The run's epoch.
+    pub epoch: u64,
+    /// Bounds on a client.
+    pub limits: ClientLimits,
+    /// Least time between two looks at the ring after one that brought something.
+    pub flush_interval: Option<Duration>,
+    /// Never sleep.
+    pub busy: bool,
+}
+
+/// One shard.
+pub struct Shard<E = Readiness> {
+    id: usize,
+    epoch: u64,
+    limits: ClientLimits,
+    flush_interval: Option<Duration>,
+    busy: bool,
+
+    ring: Ring,
+    reader: Reader,
+    progress: Progresses,
+    elastic: bool,
+    mailbox: Mailbox,
+    poll: Poll,
+    events: Events,
+    engine: E,
+
+    catalog: Catalog,
+    cache: Cache,
+    audiences: Audiences,
+    connections: Slab<Connection>,
+
+    /// This turn's records, their keys and their JSON texts.
+    segment: Segment,
+    keys: Vec<Key>,
+    texts: Texts,
+    fanout: fanout::Fanout,
+    /// Records of connections that catch up.
+    piece: Segment,
+    buffer: Box<[u8]>,
+
+    /// Connections with something to flush, to read, to catch up, to conflate.
+    hot: Vec<u32>,
+    readable: Vec<u32>,
+    joining: Vec<u32>,
+    behind: Vec<u32>,
+    /// Connections with unsent bytes, where that matters to the feed.
+    stuck: Vec<u32>,
+    /// Connections that have to go, and why.
+    leaving: Vec<(u32, Farewell)>,
+
+    timers: house::Timers,
+    draining: Option<house::Draining>,
+    next_drain: Instant,
+    stopping: bool,
+    now: Now,
+    tally: Tally,
+    latency: Latency,
+}
+
+impl<E: Engine> Shard<E> {
+    /// A shard without connections that begins to read at the ring's newest record.
+    pub fn new(parts: Parts, engine: E, now: Now) -> Self {
+        let reader = parts.ring.reader();
+        Self {
+            id: parts.id,
+            epoch: parts.epoch,
+            limits: parts.limits,
+            flush_interval: parts.flush_interval,
+            busy: parts.busy,
+            reader,
+            ring: parts.ring,
+            progress: parts.progress,
+            elastic: parts.elastic,
+            mailbox: parts.mailbox,
+            poll: parts.poll,
+            events: Events::with_capacity(1024),
+            engine,
+            catalog: Catalog::new(parts.directory),
+            cache: Cache::default(),
+            audiences: Audiences::default(),
+            connections: Slab::new(),
+            segment: Segment::new(TURN_SLOTS),
+            keys: Vec::with_capacity(TURN_SLOTS),
+            texts: Texts::default(),
+            fanout: fanout::Fanout::with_capacity(ARENA_BYTES),
+            piece: Segment::new(TURN_SLOTS / 4),
+            buffer: vec![0; READ_BYTES_PER_TURN].into_boxed_slice(),
+            hot: Vec::new(),
+            readable: Vec::new(),
+            joining: Vec::new(),
+            behind: Vec::new(),
+            stuck: Vec::new(),
+            leaving: Vec::new(),
+            timers: house::Timers::new(Timeline::new(now), now),
+            draining: None,
+            next_drain: now.mono,
+            stopping: false,
+            now,
+            tally: Tally::default(),
+            latency: Latency::default(),
+        }
+    }
+
+    /// Does what is due, bounded, and returns how much that was: 0 means that it may wait.
+    pub fn turn(&mut self, now: Now) -> usize {
+        self.now = now;
+        let mut done = self.take_commands(now);
+        done += self.poll_sockets(now);
+        if self.is_drain_due(now) {
+            done += self.drain_ring(now);
+        }
+        done += self.advance_joining(now);
+        done += self.advance_behind(now);
+        self.keep_house(now);
+        self.flush_hot();
+        self.take_leave(now);
+        self.say_progress();
+        done
+    }
+
+    /// A position of this run.
+    fn at(&self, seq: u64) -> Position {
+        Position { epoch: self.epoch, seq }
+    }
+
+    fn take_commands(&mut self, now: Now) -> usize {
+        let mut done = 0;
+        while done < COMMANDS_PER_TURN
+            && let Some(command) = self.mailbox.take()
+        {
+            done += 1;
+            match command {
+                Command::Attach(arrival) => self.attach(arrival, now),
+                Command::Announce(text) => self.announce(&text),
+                Command::Drain { reason, until, cutoff } => {
+                    self.draining = Some(house::Draining::new(reason, now.mono, until, cutoff));
+                }
+                Command::Report(reply) => drop(reply.send(self.report())),
+                Command::Sessions { after, limit, reply } => {
+                    drop(reply.send(self.sessions(after, limit)));
+                }
+                Command::Last { instruments, reply } => {
+                    drop(reply.send(self.last_records(&instruments)));
+                }
+                Command::Stop => self.stopping = true,
+            }
+        }
+        done
+    }
+
+    /// Is it time to look at the ring?
+    fn is_drain_due(&self, now: Now) -> bool {
+        self.flush_interval.is_none() || now.mono >= self.next_drain
+    }
+
+    /// Drains one batch of the ring into the segment and hands it on.
+    fn drain_ring(&mut self, now: Now) -> usize {
+        let lost = self.reader.read(&mut self.segment).lost;
+        if let Some(lost) = lost {
+            self.lapped(lost);
+        }
+        let records = self.segment.len();
+        if records == 0 {
+            return usize::from(lost.is_some());
+        }
+        if let Some(interval) = self.flush_interval {
+            self.next_drain = now.mono + interval;
+        }
+        self.note_ring_latency(now);
+        self.match_segment();
+        self.fan_out(now);
+        records
+    }
+
+    /// ring → shard: one entry for each run of records of the same commit.
+    fn note_ring_latency(&mut self, now: Now) {
+        let (mut ts, mut run) = (0, 0);
+        for place in 0..self.segment.len() {
+            let ts_out = record::ts_out(self.segment.record(place));
+            if ts_out != ts {
+                self.latency.record(Stage::RingToShard, ts, now.unix, run);
+                (ts, run) = (ts_out, 0);
+            }
+            run += 1;
+        }
+        self.latency.record(Stage::RingToShard, ts, now.unix, run);
+    }
+
+    /// Finds for each record of the segment who asks for it, and takes it as a last value.
+    fn match_segment(&mut self) {
+        self.keys.clear();
+        self.texts.clear();
+        for place in 0..self.segment.len() {
+            let record = self.segment.record(place);
+            let kind = record::rtype_of(record);
+            if kind == rtype::SYMBOL_MAPPING {
+                let id = record::instrument_id(record);
+                self.match_mapping(place as u32, id);
+                continue;
+            }
+            let index = self.catalog.index(record::instrument_id(record));
+            let (Some(schema), Some(index)) = (record::schema_of(kind), index) else {
+                self.tally.unknown += 1;
+                self.keys.push(Key::MAX);
+                continue;
+            };
+            self.keys.push(cache::key(schema, index));
+            self.cache.put(schema, index, self.segment.seq(place), record);
+            self.audiences.deliver(schema, index, place as u32);
+            if record::is_tbbo(record) {
+                self.cache.put(Schema::Tbbo, index, self.segment.seq(place), record);
+                self.audiences.deliver(Schema::Tbbo, index, place as u32);
+            }
+        }
+        self.tally.examined += self.segment.len() as u64;
+    }
+
+    /// Takes new instruments in; the mapping goes to those who ask for them.
+    fn match_mapping(&mut self, place: u32, id: u32) {
+        self.sync_catalog();
+        let index = self.catalog.index(id);
+        self.keys.push(index.map_or(Key::MAX, cache::mapping_key));
+        if let Some(index) = index {
+            self.audiences.deliver_mapping(index, place);
+        }
+    }
+
+    /// Takes in the instruments that are new, for the patterns that ask for them as well.
+    fn sync_catalog(&mut self) -> std::ops::Range<u32> {
+        let new = self.catalog.sync();
+        for index in new.clone() {
+            let symbol = &self.catalog.get(index).symbol;
+            for token in self.audiences.welcome(index, symbol) {
+                for subscription in &mut self.connections[token as usize].subscriptions {
+                    subscription.welcome(index, symbol);
+                }
+            }
+            for &token in &self.joining {
+                for subscription in &mut self.connections[token as usize].subscriptions {
+                    subscription.welcome(index, symbol);
+                }
+            }
+        }
+        new
+    }
+
+    /// Says how far it is: never farther than what was handed on. While a connection catches up, an
+    /// elastic feed has to wait for it like for a full queue.
+    fn say_progress(&mut self) {
+        let mut queued = 0;
+        if self.elastic {
+            let Self { stuck, connections, .. } = self;
+            stuck.retain(|token| {
+                let connection = connections.get(*token as usize);
+                let bytes = connection.map_or(0, |connection| connection.backlog.bytes());
+                queued = queued.max(bytes as u64);
+                bytes > 0
+            });
+            if !self.joining.is_empty() {
+                queued = u64::MAX;
+            }
+        }
+        self.progress.of(self.id).advance(&self.reader, queued);
+    }
+}

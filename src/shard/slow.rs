@@ -1,0 +1,234 @@
+//! Slow clients: what happens as a connection's unsent bytes grow, and how it comes back.
+//!
+//! Half of the queue: `lagging`. All of it: *behind*. Frames that were not begun are dropped; records
+//! of subscriptions that conflate are remembered as changed states, and a record of any other
+//! subscription among them ends the connection, since that one may lose nothing. A connection that is
+//! behind is an audience of its own, and gets newest states as its socket takes them; when none is
+//! left it joins the others again, at the end of a turn.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::clock::{Now, unix_now};
+use crate::limits::PIECE_BYTES;
+use crate::ring::Lost;
+use crate::shard::Shard;
+use crate::shard::audience::Audience;
+use crate::shard::cache::{self, Key};
+use crate::shard::connection::{Farewell, Phase};
+use crate::shard::encode::{Framer, Stamp};
+use crate::socket::backlog::Shared;
+use crate::socket::write::Engine;
+use crate::wire::batch;
+use crate::wire::close::CloseReason;
+use crate::wire::encoding::Encoding;
+use crate::wire::frame;
+use crate::wire::message;
+use crate::wire::record::SCHEMAS;
+use crate::wire::subscribe::Policy;
+
+impl<E: Engine> Shard<E> {
+    /// Looks at a connection that was flushed: is it done, or is it too slow?
+    pub(super) fn settle(&mut self, token: u32) {
+        let connection = &mut self.connections[token as usize];
+        connection.hot = false;
+        let queued = connection.backlog.bytes();
+        if connection.is_closing() {
+            return self.settle_closing(token);
+        }
+        if queued > 0
+            && connection.stuck.replace(connection.stuck.unwrap_or(self.now.mono)).is_none()
+        {
+            self.stuck.push(token);
+        }
+        if queued == 0 {
+            connection.stuck = None;
+            connection.lagging = false;
+        } else if connection.writable {
+            self.heat(token);
+        } else if queued > self.limits.queue {
+            self.overflow(token);
+        } else if queued > self.limits.queue / 2 && !connection.lagging {
+            connection.lagging = true;
+            self.say_lagging(token, queued);
+        } else if queued < self.limits.queue / 4 {
+            connection.lagging = false;
+        }
+    }
+
+    fn say_lagging(&mut self, token: u32, queued: usize) {
+        let connection = &self.connections[token as usize];
+        let age = connection.stuck.map_or(Duration::ZERO, |since| self.now.mono - since);
+        let lagging = message::Lagging {
+            bytes: queued as u64,
+            limit: self.limits.queue as u64,
+            age_ms: u32::try_from(age.as_millis()).unwrap_or(u32::MAX),
+            then: match connection.may_conflate_all() {
+                true => Policy::Conflate,
+                false => Policy::Disconnect,
+            },
+        };
+        let mut frames = Vec::new();
+        frame::text_with(&mut frames, |out| lagging.write(out));
+        self.connections[token as usize].backlog.push_urgent(frames.into());
+    }
+
+    /// The queue is full.
+    fn overflow(&mut self, token: u32) {
+        let Self { connections, audiences, .. } = self;
+        let connection = &mut connections[token as usize];
+        if !connection.may_conflate_all() {
+            let limit = self.limits.queue;
+            let words = format!("more than {limit} unsent bytes, and not all may be conflated");
+            self.leaving.push((token, Farewell::new(CloseReason::Slow, words)));
+            return;
+        }
+        connection.leave(token, audiences);
+        let mut lost = Vec::new();
+        connection.backlog.drop_data(|key| lost.push(key));
+        connection.take_back(&lost);
+        connection.join(token, audiences, true);
+        let Some(id) = connection.audience else { return };
+        self.behind.push(token);
+        for key in lost {
+            match cache::parts(key) {
+                (SCHEMAS, index) => self.send_mapping(token, index),
+                _ => remember(self.audiences.get_mut(id), key),
+            }
+        }
+    }
+
+    /// Puts a connection that joined alone on the list of those that are behind.
+    pub(super) fn note_behind(&mut self, token: u32) {
+        let behind = matches!(self.connections[token as usize].phase, Phase::Behind);
+        if behind && !self.behind.contains(&token) {
+            self.behind.push(token);
+        }
+    }
+
+    /// A mapping among dropped frames is sent all the same.
+    fn send_mapping(&mut self, token: u32, index: u32) {
+        let encoding = self.connections[token as usize].encoding();
+        let (ts_send, last) = (unix_now(), self.reader.seq());
+        let (mut mapping, mut frames, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+        self.catalog.get(index).publish_mapping(&mut mapping, ts_send);
+        let stamp = Stamp { epoch: self.epoch, ts_send, flags: batch::SNAPSHOT, last };
+        let mut framer = Framer::new(encoding, stamp, &mut frames, &mut marks);
+        match encoding {
+            Encoding::Dbn => framer.push(&mapping, last),
+            Encoding::Json => {
+                let key = cache::mapping_key(index);
+                framer.push(self.texts.scratch(&mapping, key, &self.catalog), last);
+            }
+        }
+        framer.finish(false);
+        self.note(token, frames);
+    }
+
+    /// Sends newest states to those that are behind and have room for them.
+    pub(super) fn advance_behind(&mut self, now: Now) -> usize {
+        let mut done = 0;
+        let behind = std::mem::take(&mut self.behind);
+        for token in behind {
+            let connection = &self.connections[token as usize];
+            if !matches!(connection.phase, Phase::Behind) {
+                continue;
+            }
+            let has_room = connection.backlog.bytes() < self.limits.queue / 4;
+            if has_room && self.send_states(token, now) {
+                done += 1;
+            } else if has_room {
+                let Self { connections, audiences, .. } = self;
+                let connection = &mut connections[token as usize];
+                connection.leave(token, audiences);
+                connection.join(token, audiences, false);
+            }
+            if matches!(self.connections[token as usize].phase, Phase::Behind) {
+                self.behind.push(token);
+            }
+        }
+        done
+    }
+
+    /// One piece of changed states; false where none is left.
+    fn send_states(&mut self, token: u32, now: Now) -> bool {
+        let Self { connections, audiences, cache, texts, catalog, .. } = self;
+        let connection = &mut connections[token as usize];
+        let Some(id) = connection.audience else { return false };
+        let audience = audiences.get_mut(id);
+        let encoding = connection.encoding();
+        let stamp = Stamp {
+            epoch: self.epoch,
+            ts_send: unix_now(),
+            flags: batch::CONFLATED,
+            last: self.reader.seq(),
+        };
+        let (mut bytes, mut marks, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut framer = Framer::new(encoding, stamp, &mut bytes, &mut marks);
+        let mut framed = 0;
+        while framed < PIECE_BYTES
+            && let Some(key) = pop_changed(audience)
+        {
+            let Some(value) = cache.get(key) else { continue };
+            framed += value.record().len();
+            match encoding {
+                Encoding::Dbn => framer.push(value.record(), stamp.last),
+                Encoding::Json => {
+                    framer.push(texts.scratch(value.record(), key, catalog), stamp.last);
+                }
+            }
+            audience.records += 1;
+            keys.push(key);
+        }
+        framer.finish(false);
+        if keys.is_empty() {
+            return false;
+        }
+        self.tally.delivered(&keys, 1);
+        let shared = Rc::new(Shared { bytes: bytes.into(), marks, keys });
+        connection.backlog.push_shared(&shared, 0);
+        connection.last_data = now.mono;
+        self.heat(token);
+        true
+    }
+
+    /// The ring overwrote records before this shard read them: everybody is told, and no state is
+    /// known until its next record.
+    pub(super) fn lapped(&mut self, lost: Lost) {
+        self.tally.overrun += lost.to_seq + 1 - lost.from_seq;
+        self.cache.invalidate();
+        self.sync_catalog();
+        let tokens: Vec<u32> = self.connections.iter().map(|(token, _)| token as u32).collect();
+        for token in tokens {
+            let connection = &self.connections[token as usize];
+            let live = matches!(connection.phase, Phase::Live | Phase::Behind);
+            if live && !connection.subscriptions.is_empty() {
+                self.tell_gap(token, lost, "overrun");
+            }
+        }
+    }
+}
+
+/// Takes the state that has waited longest, counted for each interest that waited for it.
+fn pop_changed(audience: &mut Audience) -> Option<Key> {
+    let at = audience.changed.iter().position(|changed| !changed.is_empty())?;
+    let key = audience.changed[at].pop()?;
+    audience.counts[at].records += 1;
+    for later in at + 1..audience.changed.len() {
+        if audience.changed[later].remove(key) {
+            audience.counts[later].records += 1;
+        }
+    }
+    Some(key)
+}
+
+/// Takes a record that was dropped as a changed state.
+fn remember(audience: &mut Audience, key: Key) {
+    let Audience { cast, deliveries, changed, counts, .. } = audience;
+    for (at, interest) in cast.interests.iter().enumerate() {
+        if deliveries[at].is_latest(key) && interest.asks_for(key) {
+            let superseded = !changed[at].insert(key);
+            counts[at].conflated += u64::from(superseded);
+        }
+    }
+}

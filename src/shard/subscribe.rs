@@ -1,0 +1,422 @@
+//! Requests: each gets exactly one answer, before anything that it causes.
+//!
+//! What a request asks for is checked whole before any of it is done. A subscribe or unsubscribe that
+//! comes while a connection is still joining waits until it is live, so that its own answer stands
+//! before its own records.
+
+use std::collections::VecDeque;
+
+use crate::clock::{Now, UnixNanos, unix_now};
+use crate::limits::{IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
+use crate::ring::Reader;
+use crate::shard::Shard;
+use crate::shard::connection::{Phase, Subscription};
+use crate::shard::interest::Interest;
+use crate::shard::joining::{Joining, Snapshot};
+use crate::shard::report;
+use crate::socket::write::Engine;
+use crate::wire::answer::{self, Answer, Remaining, Subscribed};
+use crate::wire::error::{ControlError, ErrorCode};
+use crate::wire::frame;
+use crate::wire::heartbeat::Counts;
+use crate::wire::instrument::bit;
+use crate::wire::position::{Position, Start};
+use crate::wire::record::Schema;
+use crate::wire::request::{self, Method, Request};
+use crate::wire::subscribe::{Policy, Subscribe, Unsubscribe};
+use crate::wire::symbols::{Symbol, Symbols};
+
+/// A wish, in the shard's terms, before it is granted.
+struct Plan {
+    interest: Interest,
+    policy: Option<Policy>,
+    states: bool,
+    rejected: Vec<String>,
+    listed: bool,
+}
+
+impl<E: Engine> Shard<E> {
+    /// Answers a text that a client sent.
+    pub(super) fn take_request(&mut self, token: u32, text: &str, now: Now) {
+        let connection = &mut self.connections[token as usize];
+        let allowed = connection.allowance.take(&self.limits, now.mono);
+        let request = match request::parse(text, &self.limits) {
+            Ok(request) => request,
+            Err(refused) => {
+                self.tally.refuse(refused.error.code.reason());
+                return self
+                    .answer(token, |out| answer::refused(&refused, now.unix, unix_now(), out));
+            }
+        };
+        if !allowed {
+            let words = format!(
+                "more than {} messages a second: send fewer, or more in one",
+                self.limits.rate
+            );
+            let error = ControlError::new(ErrorCode::TooManyRequests, words);
+            return self.refuse(token, &request, now.unix, &error);
+        }
+        let joins = matches!(request.method, Method::Subscribe { .. } | Method::Unsubscribe(_));
+        if joins && matches!(connection.phase, Phase::Joining(_)) {
+            return connection.deferred.push_back((request, now.unix));
+        }
+        self.grant(token, &request, now.unix, now);
+    }
+
+    /// Grants the requests that waited for a connection to be live.
+    pub(super) fn grant_deferred(&mut self, token: u32, now: Now) {
+        while let connection = &mut self.connections[token as usize]
+            && !matches!(connection.phase, Phase::Joining(_))
+            && let Some((request, time_in)) = connection.deferred.pop_front()
+        {
+            self.grant(token, &request, time_in, now);
+        }
+    }
+
+    fn grant(&mut self, token: u32, request: &Request, time_in: UnixNanos, now: Now) {
+        let granted = match &request.method {
+            Method::Subscribe { wishes, as_list } => {
+                self.subscribe(token, request, wishes, *as_list, time_in, now)
+            }
+            Method::Unsubscribe(what) => self.unsubscribe(token, request, what, time_in),
+            Method::Subscriptions { after } => {
+                self.list_subscriptions(token, request, after.unwrap_or(0), time_in);
+                Ok(())
+            }
+            Method::Ping { data } => {
+                let mut frames = Vec::new();
+                let answer = answer_to(request, time_in);
+                frame::text_with(&mut frames, |out| answer.pong(data.as_deref(), out));
+                self.note_urgent(token, frames);
+                Ok(())
+            }
+        };
+        if let Err(error) = granted {
+            self.refuse(token, request, time_in, &error);
+        }
+    }
+
+    fn refuse(&mut self, token: u32, request: &Request, time_in: u64, error: &ControlError) {
+        self.tally.refuse(error.code.reason());
+        self.answer(token, |out| answer_to(request, time_in).failure(error, out));
+    }
+
+    fn answer(&mut self, token: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut frames = Vec::new();
+        frame::text_with(&mut frames, write);
+        self.note(token, frames);
+    }
+
+    fn subscribe(
+        &mut self,
+        token: u32,
+        request: &Request,
+        wishes: &[Subscribe],
+        as_list: bool,
+        time_in: UnixNanos,
+        now: Now,
+    ) -> Result<(), ControlError> {
+        let there = self.connections[token as usize].subscriptions.len();
+        let limit = self.limits.subscriptions.min(SUBSCRIPTIONS_MAX);
+        if there + wishes.len() > limit {
+            let words = format!("{there} subscriptions and {} more: at most {limit}", wishes.len());
+            return Err(ControlError::new(ErrorCode::TooManySubscriptions, words));
+        }
+        let start = self.starting_reader(wishes, there)?;
+        let plans: Vec<Plan> = wishes.iter().map(|w| self.plan(w)).collect::<Result<_, _>>()?;
+        let resumed = start.is_some();
+        let reader = start.unwrap_or_else(|| self.reader.clone());
+        let seq = reader.seq();
+        let ids = self.answer_subscribed(token, request, &plans, seq, as_list, time_in);
+
+        let Self { connections, audiences, catalog, progress, id, .. } = self;
+        let connection = &mut connections[token as usize];
+        connection.leave(token, audiences);
+        let known = catalog.len();
+        let mut snapshots = VecDeque::new();
+        for (plan, subscription) in plans.into_iter().zip(ids) {
+            let states = plan.states && !resumed;
+            snapshots.push_back(Snapshot {
+                subscription,
+                seq,
+                states,
+                done: 0,
+                known,
+                open: false,
+            });
+            let new = Subscription::new(subscription, plan.interest, plan.policy);
+            connection.subscriptions.push(new);
+        }
+        if there == 0 {
+            progress.of(*id).join();
+        }
+        let (records, progress) = (0, now.mono);
+        self.begin_joining(token, Joining { snapshots, reader, resumed, records, progress }, now);
+        Ok(())
+    }
+
+    /// The reader that `from` asks for, where it does.
+    fn starting_reader(
+        &self,
+        wishes: &[Subscribe],
+        there: usize,
+    ) -> Result<Option<Reader>, ControlError> {
+        let start = wishes.first().and_then(|wish| wish.start);
+        if wishes.iter().any(|wish| wish.start != start) {
+            let words =
+                "one connection reads from one position: give all of the list the same from";
+            return Err(ControlError::new(ErrorCode::BadParams, words));
+        }
+        let Some(start) = start else { return Ok(None) };
+        if there > 0 {
+            let words = "from needs a connection without live subscriptions";
+            return Err(ControlError::new(ErrorCode::WrongState, words));
+        }
+        let gone = |words: String| ControlError::new(ErrorCode::NotRetained, words);
+        match start {
+            Start::After(Position { epoch, .. }) if epoch != self.epoch => {
+                Err(gone(format!("epoch {epoch} is not this run's, which is {}", self.epoch)))
+            }
+            Start::After(Position { seq, .. }) if seq <= self.reader.seq() => {
+                let reader = self.ring.reader_after(seq);
+                reader.map(Some).map_err(|error| gone(format!("position {seq}: {error}")))
+            }
+            Start::After(Position { seq, .. }) => {
+                let newest = self.reader.seq();
+                Err(gone(format!("position {seq} is not reached yet: the newest is {newest}")))
+            }
+            Start::At(time) => {
+                let reader = self.ring.reader_at_time(time);
+                let reader = reader.map_err(|error| gone(format!("time {time}: {error}")))?;
+                let ahead = reader.seq() > self.reader.seq();
+                Ok(Some(if ahead { self.reader.clone() } else { reader }))
+            }
+        }
+    }
+
+    /// What a wish comes to, where it can be granted.
+    fn plan(&self, wish: &Subscribe) -> Result<Plan, ControlError> {
+        let refuse = |code, words: &str| Err(ControlError::new(code, words.to_owned()));
+        if wish.policy == Some(Policy::CatchUp) {
+            let words = "catch_up needs a recorder, and none runs: ask for conflate or disconnect";
+            return refuse(ErrorCode::WrongState, words);
+        }
+        let live = wish.start.is_none();
+        if live && wish.snapshot && wish.schemas & bit(Schema::Mbo) != 0 {
+            let words = "no book is kept, so there is no snapshot of mbo: ask with snapshot false";
+            return refuse(ErrorCode::WrongState, words);
+        }
+        if live && wish.snapshot && self.cache.images() >= IMAGES_MAX {
+            let words = "many snapshots are being sent: ask again in a moment";
+            return refuse(ErrorCode::TooManyRequests, words);
+        }
+        let mut plan = Plan {
+            interest: Interest { schemas: wish.schemas, ..Interest::default() },
+            policy: wish.policy,
+            states: wish.snapshot,
+            rejected: Vec::new(),
+            listed: true,
+        };
+        plan.interest.max_rate = wish.max_rate.unwrap_or(0);
+        match &wish.symbols {
+            Symbols::All => (plan.interest.all, plan.listed) = (true, false),
+            Symbols::Listed(symbols) => self.resolve(symbols, &mut plan),
+        }
+        if plan.interest.is_empty() {
+            let words = format!("no instrument is called {}", plan.rejected.join(", "));
+            return Err(ControlError::new(ErrorCode::UnknownSymbol, words));
+        }
+        Ok(plan)
+    }
+
+    fn resolve(&self, symbols: &[Symbol], plan: &mut Plan) {
+        for symbol in symbols {
+            match symbol {
+                Symbol::Pattern(pattern) => {
+                    plan.interest.instruments.extend(self.catalog.matching(pattern));
+                    plan.interest.patterns.push(pattern.clone());
+                }
+                Symbol::Name(name) => match self.catalog.named(name) {
+                    [] => plan.rejected.push(name.clone()),
+                    found => plan.interest.instruments.extend_from_slice(found),
+                },
+            }
+        }
+        plan.interest.patterns.sort_unstable();
+        plan.interest.instruments.sort_unstable();
+        plan.interest.instruments.dedup();
+        plan.listed = plan.interest.instruments.len() <= INSTRUMENTS_SHOWN;
+    }
+
+    /// Answers a subscribe and returns the ids of its subscriptions.
+    fn answer_subscribed(
+        &mut self,
+        token: u32,
+        request: &Request,
+        plans: &[Plan],
+        seq: u64,
+        as_list: bool,
+        time_in: UnixNanos,
+    ) -> Vec<u32> {
+        let connection = &mut self.connections[token as usize];
+        let ids: Vec<u32> = (connection.next_id..).take(plans.len()).collect();
+        connection.next_id += plans.len() as u32;
+        let at = Position { epoch: self.epoch, seq };
+        let lists: Vec<(Vec<(&str, u32)>, Vec<(&str, ErrorCode)>)> = plans
+            .iter()
+            .map(|plan| {
+                let named = |index: &u32| {
+                    let instrument = self.catalog.get(*index);
+                    (instrument.symbol.as_str(), instrument.id)
+                };
+                let rejected = plan.rejected.iter().map(|s| (s.as_str(), ErrorCode::UnknownSymbol));
+                (plan.interest.instruments.iter().map(named).collect(), rejected.collect())
+            })
+            .collect();
+        let results: Vec<Subscribed<'_>> = plans
+            .iter()
+            .zip(&lists)
+            .zip(&ids)
+            .map(|((plan, (instruments, rejected)), id)| Subscribed {
+                subscription: *id,
+                at,
+                count: self.instruments_of(&plan.interest),
+                instruments: plan.listed.then_some(instruments.as_slice()),
+                rejected,
+            })
+            .collect();
+        let mut frames = Vec::new();
+        let answer = answer_to(request, time_in);
+        frame::text_with(&mut frames, |out| match results.as_slice() {
+            [one] if !as_list => answer.subscribed(one, out),
+            all => answer.subscribed_all(all, out),
+        });
+        self.note(token, frames);
+        ids
+    }
+
+    fn instruments_of(&self, interest: &Interest) -> u32 {
+        let all = if interest.all { self.catalog.len() } else { interest.instruments.len() };
+        all as u32
+    }
+
+    fn unsubscribe(
+        &mut self,
+        token: u32,
+        request: &Request,
+        what: &Unsubscribe,
+        time_in: UnixNanos,
+    ) -> Result<(), ControlError> {
+        let subscriptions = &self.connections[token as usize].subscriptions;
+        let matching = |schemas: u32| {
+            subscriptions.iter().any(|s| s.interests().any(|i| i.schemas & schemas != 0))
+        };
+        let (chosen, schemas, indices) = match what {
+            Unsubscribe::Subscription(id) => {
+                if !subscriptions.iter().any(|subscription| subscription.id == *id) {
+                    let words = format!("there is no subscription {id}");
+                    return Err(ControlError::new(ErrorCode::UnknownSubscription, words));
+                }
+                (Some(*id), u32::MAX, None)
+            }
+            Unsubscribe::Matching { schemas, .. } if !matching(*schemas) => {
+                let words = "no subscription has any of these schemas".to_owned();
+                return Err(ControlError::new(ErrorCode::UnknownSubscription, words));
+            }
+            Unsubscribe::Matching { schemas, symbols: Symbols::All } => (None, *schemas, None),
+            Unsubscribe::Matching { schemas, symbols: Symbols::Listed(symbols) } => {
+                let open = subscriptions.iter().flat_map(Subscription::interests);
+                if open.into_iter().any(|i| i.all && i.schemas & schemas != 0) {
+                    let words = "symbols can't be taken out of \"*\": unsubscribe, then list them";
+                    return Err(ControlError::new(ErrorCode::BadParams, words));
+                }
+                (None, *schemas, Some(self.indices_of(symbols)?))
+            }
+        };
+        let Self { connections, audiences, progress, id, .. } = self;
+        let connection = &mut connections[token as usize];
+        connection.leave(token, audiences);
+        for subscription in &mut connection.subscriptions {
+            if chosen.is_none_or(|chosen| chosen == subscription.id) {
+                subscription.subtract(schemas, indices.as_deref());
+            }
+        }
+        let ended = |s: &mut Subscription| s.interests().next().is_none();
+        for gone in connection.subscriptions.extract_if(.., ended) {
+            self.tally.ended = self.tally.ended.plus(gone.counted());
+        }
+        if connection.subscriptions.is_empty() {
+            progress.of(*id).leave();
+        }
+        self.answer_unsubscribed(token, request, time_in);
+        let Self { connections, audiences, .. } = self;
+        connections[token as usize].join(token, audiences, false);
+        self.note_behind(token);
+        Ok(())
+    }
+
+    fn answer_unsubscribed(&mut self, token: u32, request: &Request, time_in: UnixNanos) {
+        let subscriptions = &self.connections[token as usize].subscriptions;
+        let count = |s: &Subscription| s.interests().map(|i| self.instruments_of(i)).max();
+        let remaining: Vec<Remaining> = subscriptions
+            .iter()
+            .map(|s| Remaining { subscription: s.id, count: count(s).unwrap_or(0) })
+            .collect();
+        self.answer(token, |out| answer_to(request, time_in).unsubscribed(&remaining, out));
+    }
+
+    /// The instruments that a list means; names that nobody knows are an error here.
+    fn indices_of(&self, symbols: &[Symbol]) -> Result<Vec<u32>, ControlError> {
+        let mut indices = Vec::new();
+        for symbol in symbols {
+            match symbol {
+                Symbol::Pattern(pattern) => indices.extend(self.catalog.matching(pattern)),
+                Symbol::Name(name) => match self.catalog.named(name) {
+                    [] => {
+                        let words = format!("no instrument is called {name}");
+                        return Err(ControlError::new(ErrorCode::UnknownSymbol, words));
+                    }
+                    found => indices.extend_from_slice(found),
+                },
+            }
+        }
+        indices.sort_unstable();
+        indices.dedup();
+        Ok(indices)
+    }
+
+    fn list_subscriptions(&mut self, token: u32, request: &Request, after: u32, time_in: u64) {
+        let connection = &self.connections[token as usize];
+        let mut chosen: Vec<&Subscription> =
+            connection.subscriptions.iter().filter(|s| s.id > after).collect();
+        chosen.sort_unstable_by_key(|subscription| subscription.id);
+        let symbols: Vec<Vec<String>> =
+            chosen.iter().map(|s| report::symbols(s, &self.catalog)).collect();
+        let symbols: Vec<Vec<&str>> =
+            symbols.iter().map(|list| list.iter().map(String::as_str).collect()).collect();
+        let mut shown = Vec::with_capacity(chosen.len());
+        for (subscription, symbols) in chosen.iter().zip(&symbols) {
+            let counts = connection.counts(subscription, &self.audiences);
+            let interests = subscription.interests();
+            shown.push(answer::Subscription {
+                schemas: interests.fold(0, |mask, interest| mask | interest.schemas),
+                symbols: (symbols[..] != ["*"]).then_some(symbols.as_slice()),
+                count: subscription.interests().map(|i| self.instruments_of(i)).max().unwrap_or(0),
+                policy: subscription.policy,
+                max_rate: subscription.interests().map(|i| i.max_rate).find(|rate| *rate > 0),
+                counts: Counts {
+                    subscription: subscription.id,
+                    records: counts.records,
+                    conflated: counts.conflated,
+                    dropped: counts.dropped,
+                },
+            });
+        }
+        self.answer(token, |out| answer_to(request, time_in).subscriptions(&shown, out));
+    }
+}
+
+fn answer_to(request: &Request, time_in: UnixNanos) -> Answer<'_> {
+    let (id, method) = (&request.id, request.method.name());
+    Answer { id, method, time_in, time_out: unix_now() }
+}
