@@ -390,3 +390,65 @@ fn within(key: &str, was: f64, right: RangeInclusive<f64>) -> Result<(), Wrong> 
     let right = format!("from {} to {}", right.start(), right.end());
     Err(Wrong { key: key.to_owned(), was: was.to_string(), right })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        Scenario::parse("mine", &format!("about = 'x'\n{text}")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn shipped_scenarios_are_sound() {
+        for (name, _) in SHIPPED {
+            let scenario = Scenario::named(name).unwrap();
+            assert!(scenario.name() == name && !scenario.about().is_empty());
+        }
+        let unknown = Scenario::named("war").unwrap_err().to_string();
+        assert!(unknown.contains("\"war\"") && unknown.contains("crash"), "{unknown}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_would_be_right() {
+        let cases = [
+            ("[market]\nzipp = 1.0", "zipp", "zipf"),
+            ("[market]\nzipf = 'much'", "line 3", "expected f64"),
+            ("[market]\nzipf = 9.0", "market.zipf is 9", "from 0 to 3"),
+            ("[market]\ntrades = nan", "market.trades is NaN", "from 0 to 1"),
+            ("[[stall]]\nat = '5 apples'\nfor = '1s'", "5 apples", "such as \"10s\""),
+            ("[[stall]]\nat = '9999999999999999999h'\nfor = '1s'", "9999", "up to 24h"),
+            ("[[stall]]\nat = '1s'\nfor = '0s'", "stall[0].for (ms) is 0", "from 1 to"),
+            ("[[stall]]\nat = '1s'", "line 2", "missing field `for`"),
+            ("repeat = '5s'\n[[gap]]\nat = '6s'\nmissing = 1", "gap[0] (ms) is 6001", "to 5000"),
+            ("[[gap]]\nat = '6s'\nmissing = 0", "gap[0].missing is 0", "from 1 to 1000000"),
+            ("[[halt]]\nat='1s'\nfor='1s'\nreason='whim'", "whim", "circuit-breaker"),
+            (
+                "[[halt]]\nat='1s'\nfor='1s'\nreason='news'\nsymbols=['A']\nbusiest=1",
+                "halt[0].symbols is [\"A\"]",
+                "one of symbols and busiest",
+            ),
+            (
+                "[[phase]]\nat='1s'\nfor='5s'\n[[phase]]\nat='2s'\nfor='1s'",
+                "phase[1].at (ms) is 2000",
+                "from 6000",
+            ),
+        ];
+        for (text, wrong, right) in cases {
+            let said = refused(text);
+            assert!(said.starts_with("scenario mine: "), "{said}");
+            assert!(said.contains(wrong) && said.contains(right), "{text}\n{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_and_one_that_is_missing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        let missing = Scenario::from_file(&path).unwrap_err().to_string();
+        assert!(missing.contains("mine.toml"), "{missing}");
+        std::fs::write(&path, "about = 'mine'").unwrap();
+        let scenario = Scenario::from_file(&path).unwrap();
+        assert_eq!((scenario.name(), scenario.about()), ("mine", "mine"));
+    }
+}
