@@ -74,6 +74,10 @@ pub const SIM_SYMBOLS_MAX: u32 = 20_000;
 pub const SIM_RATE_MAX: u64 = 100_000_000;
 /// Entries of one kind (phases, halts, ...) that a scenario may list.
 pub const SCENARIO_ENTRIES_MAX: usize = 100;
+/// Bytes of a scenario file.
+pub const SCENARIO_BYTES_MAX: u64 = 1 << 20;
+/// The longest time that a scenario may name.
+pub const SCENARIO_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Unsent bytes of one connection (`--queue`).
 pub const QUEUE_DEFAULT: usize = 1 << 20;

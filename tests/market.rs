@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use broadtape::feed::{Batch, Feed, Next, Scenario, Sim, SimOptions};
 use broadtape::wire::record::{index_ts, instrument_id, rtype, rtype_of, ts_event, u32_at, u64_at};
+use dbn::decode::dbn::RecordDecoder;
+use dbn::encode::{EncodeRecordRef, JsonEncoder};
 
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLI;
@@ -283,11 +285,17 @@ fn bursts_stalls_and_gaps_are_what_the_scenario_says() {
 
 #[test]
 fn a_burst_is_ten_times_the_rate() {
-    let counts = (0..10).map(|seed| {
+    let counts = (0..10_u32).map(|seed| {
         let mut count = 0.0;
-        play(&mut market("burst", 50, 2_000, seed), 11 * SECOND, MILLI, 4096, |record| {
-            count += f64::from((10_000..10_500).contains(&(at(record) / MILLI)));
-        });
+        play(
+            &mut market("burst", 50, 2_000, u64::from(seed)),
+            11 * SECOND,
+            MILLI,
+            4096,
+            |record| {
+                count += f64::from((10_000..10_500).contains(&(at(record) / MILLI)));
+            },
+        );
         count
     });
     let times = mean(counts) / 1_000.0;
@@ -329,6 +337,27 @@ fn definitions_come_first_then_the_opening_then_the_market() {
     let of = |kind| order.iter().filter(|k| **k == kind).count();
     assert_eq!((of(0), of(1)), (20_000, 20_000));
     assert!(of(2) > 500);
+}
+
+#[test]
+fn the_official_reader_reads_and_prints_every_record() {
+    let (mut bytes, mut records, mut json) = (Vec::new(), 0, Vec::new());
+    watch("halt", 500, 45, |record| {
+        bytes.extend_from_slice(record);
+        records += 1;
+    });
+    let mut decoder = RecordDecoder::new(bytes.as_slice());
+    let mut printer =
+        JsonEncoder::builder(&mut json).use_pretty_px(true).use_pretty_ts(true).build();
+    while let Some(record) = decoder.decode_ref().unwrap() {
+        printer.encode_record_ref(record).unwrap();
+    }
+    let lines: Vec<_> = std::str::from_utf8(&json).unwrap().lines().collect();
+    assert_eq!(lines.len(), records);
+    let has = |line: &str, all: &[&str]| all.iter().all(|part| line.contains(part));
+    let stock = ["\"AAPL\"", "\"USD\"", "\"K\"", "\"min_price_increment\":\"0.010000000\""];
+    assert!(has(lines[0], &stock), "{}", lines[0]);
+    assert!(lines.iter().any(|l| has(l, &["\"rtype\":18", "\"is_trading\":\"N\""])));
 }
 
 /// Everything of a record but what tells of its arrival.

@@ -15,11 +15,13 @@
 
 mod arrivals;
 mod book;
+mod check;
 mod market;
 mod notice;
 mod print;
 mod scenario;
 mod story;
+mod text;
 mod ticker;
 
 use self::arrivals::{Arrivals, Clustering, STEP};
@@ -223,7 +225,7 @@ impl Feed for Sim {
 }
 
 /// The scenario's clustering in steps.
-fn clustering(text: &scenario::Arrivals) -> Clustering {
+fn clustering(text: &text::Arrivals) -> Clustering {
     Clustering {
         echo: text.echo,
         memory: text.memory.0 as f64,

@@ -2,8 +2,8 @@
 
 use super::market::Market;
 use super::print::{Stamp, definition, status};
-use super::scenario::Reason;
 use super::story::Scope;
+use super::text::Reason;
 use crate::clock::UnixNanos;
 use crate::feed::Batch;
 use crate::wire::record::bytes_of;

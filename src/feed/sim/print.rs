@@ -3,7 +3,7 @@
 use dbn::record::str_to_c_chars;
 
 use super::book::{Change, Level, Top};
-use super::scenario::Reason;
+use super::text::Reason;
 use crate::clock::UnixNanos;
 use crate::wire::instrument::{Instrument, bit};
 use crate::wire::record::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::scenario::{Open, Reason, Text};
+use super::text::{Open, Reason, Text};
 
 /// Milliseconds for which weather that changes smoothly counts as constant.
 const GRAIN: u64 = 10;
