@@ -84,6 +84,16 @@ pub const SYMBOL_BYTES: usize = 70;
 pub const INSTRUMENTS_MAX: usize = 1 << 20;
 /// Updates a second and instrument that `max_rate` may ask for.
 pub const MAX_RATES: [u32; 7] = [1, 2, 5, 10, 20, 50, 100];
+/// Instruments that the simulated market trades at most.
+pub const SIM_SYMBOLS_MAX: u32 = 20_000;
+/// Records a second that the simulated market and the metronome can be asked for.
+pub const SIM_RATE_MAX: u64 = 100_000_000;
+/// Entries of one kind (phases, halts, ...) that a scenario may list.
+pub const SCENARIO_ENTRIES_MAX: usize = 100;
+/// Bytes of a scenario file.
+pub const SCENARIO_BYTES_MAX: u64 = 1 << 20;
+/// The longest time that a scenario may name.
+pub const SCENARIO_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Unsent bytes of one connection (`--queue`).
 pub const QUEUE_DEFAULT: usize = 1 << 20;

@@ -6,8 +6,14 @@
 //! file and the same sequence of `now` give the same bytes.
 
 mod batch;
+mod derive;
+mod metronome;
+mod sim;
 
 pub use batch::Batch;
+pub use derive::Deriver;
+pub use metronome::Metronome;
+pub use sim::{RATE_DEFAULT, SYMBOLS_DEFAULT, Scenario, ScenarioError, Sim, SimOptions};
 
 use crate::clock::UnixNanos;
 use crate::wire::instrument::Instrument;

@@ -1,0 +1,172 @@
+//! Bars and interval quotes out of records made by hand.
+
+use super::*;
+use crate::wire::record::{
+    BidAskPair, Mbp1Msg, TradeMsg, bytes_of, header, publisher_id, rtype, rtype_of, ts_event,
+    u32_at, u64_at,
+};
+
+const OPEN: u64 = 1_700_490_600 * SECOND;
+
+fn trade(id: u32, at: u64, price: i64, size: u32) -> Vec<u8> {
+    let hd = header::<TradeMsg>(rtype::MBP_0, 9, id, at - 5);
+    let side = b'A' as i8;
+    let msg = TradeMsg { hd, price, size, side, ts_recv: at, ..TradeMsg::default() };
+    let mut bytes = bytes_of(&msg).to_vec();
+    bytes[28] = b'T';
+    bytes
+}
+
+fn quote(id: u32, at: u64, action: u8, bid: i64) -> Vec<u8> {
+    let hd = header::<Mbp1Msg>(rtype::MBP_1, 9, id, at - 5);
+    let levels = [BidAskPair { bid_px: bid, ask_px: bid + 1, ..BidAskPair::default() }];
+    let (price, size, action) = (bid, 50, action as i8);
+    let msg = Mbp1Msg { hd, price, size, action, levels, ts_recv: at, ..Mbp1Msg::default() };
+    bytes_of(&msg).to_vec()
+}
+
+/// Everything that a deriver brings for these records and at the end, from batches of `slots`.
+fn derive(schemas: u32, records: &[Vec<u8>], slots: usize) -> Vec<Vec<u8>> {
+    let (mut deriver, mut out, mut all) = (Deriver::new(schemas), Batch::new(slots), Vec::new());
+    let mut commit = |out: &mut Batch| {
+        assert!(!out.is_empty(), "a call that finds no room gets on all the same");
+        all.extend(out.iter().map(<[u8]>::to_vec));
+        out.reset(slots);
+    };
+    for record in records {
+        while !deriver.observe(record, &mut out) {
+            commit(&mut out);
+        }
+    }
+    while !deriver.finish(&mut out) {
+        commit(&mut out);
+    }
+    all.extend(out.iter().map(<[u8]>::to_vec));
+    all
+}
+
+/// Start, open, high, low, close and volume of a bar.
+fn bar(record: &[u8]) -> (u64, [i64; 4], u64) {
+    let price = |at| u64_at(record, at) as i64;
+    (ts_event(record), [price(16), price(24), price(32), price(40)], u64_at(record, 48))
+}
+
+#[test]
+fn a_bar_is_of_its_second_and_a_second_without_trade_has_none() {
+    let records = [
+        trade(1, OPEN, 100, 5),
+        trade(1, OPEN + 1, 120, 5),
+        trade(1, OPEN + 2, 90, 5),
+        trade(1, OPEN + SECOND - 1, 110, 5),
+        trade(1, OPEN + 3 * SECOND, 130, 1),
+    ];
+    let bars = derive(bit(Schema::Ohlcv1S), &records, 100);
+    assert!(bars.iter().all(|r| rtype_of(r) == rtype::OHLCV_1S && publisher_id(r) == 9));
+    let found: Vec<_> = bars.iter().map(|r| bar(r)).collect();
+    let second = (OPEN + 3 * SECOND, [130; 4], 1);
+    assert_eq!(found, [(OPEN, [100, 120, 90, 110], 20), second]);
+}
+
+#[test]
+fn a_minute_sums_its_seconds_and_follows_the_last_of_them() {
+    let records: Vec<_> = (0..90).map(|s| trade(1, OPEN + s * SECOND, 100 + s as i64, 2)).collect();
+    let all = derive(bit(Schema::Ohlcv1S) | bit(Schema::Ohlcv1M), &records, 100);
+    let minutes: Vec<_> =
+        (0..all.len()).filter(|n| rtype_of(&all[*n]) == rtype::OHLCV_1M).collect();
+    assert_eq!(minutes, [60, 91], "after sixty seconds and their bars");
+    assert_eq!(bar(&all[60]), (OPEN, [100, 159, 100, 159], 120));
+    assert_eq!(bar(&all[91]), (OPEN + 60 * SECOND, [160, 189, 160, 189], 60));
+}
+
+#[test]
+fn a_trade_that_two_schemas_bring_counts_once() {
+    let twins = [trade(1, OPEN, 100, 50), quote(1, OPEN, b'T', 100)];
+    let bars = derive(bit(Schema::Ohlcv1S), &twins, 100);
+    assert_eq!(bars.iter().map(|r| bar(r).2).collect::<Vec<_>>(), [50]);
+    let alone = derive(bit(Schema::Ohlcv1S), &twins[1..], 100);
+    assert_eq!(alone, bars, "from mbp-1 alone the same bar");
+}
+
+#[test]
+fn interval_quotes_carry_the_last_trade_and_the_last_book() {
+    let records = [
+        trade(2, OPEN, 70, 1),
+        quote(1, OPEN + 1, b'A', 99),
+        quote(1, OPEN + SECOND, b'A', 100),
+        trade(1, OPEN + SECOND + 7, 101, 30),
+        quote(1, OPEN + 2 * SECOND, b'M', 102),
+        trade(1, OPEN + 9 * SECOND, 103, 40),
+    ];
+    let quotes = derive(bit(Schema::Bbo1S), &records, 100);
+    assert!(quotes.iter().all(|r| rtype_of(r) == rtype::BBO_1S && instrument_id(r) == 1));
+    let found: Vec<_> = quotes
+        .iter()
+        .map(|r| (u64_at(r, 32) - OPEN, ts_event(r), u32_at(r, 24), u64_at(r, 48)))
+        .collect();
+    let (first, second) = (OPEN + SECOND + 2, OPEN + 9 * SECOND - 5);
+    let expected = [
+        (SECOND, UNDEF_TIMESTAMP, 0, 99),
+        (2 * SECOND, first, 30, 100),
+        (3 * SECOND, first, 30, 102),
+        (10 * SECOND, second, 40, 102),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_a_batch_cannot_hold_comes_with_the_next_in_the_same_order() {
+    let mut records = Vec::new();
+    for second in 58..62 {
+        for id in 0..500 {
+            let at = OPEN + second * SECOND + u64::from(id);
+            records.push(trade(id, at, 100, 1));
+            records.push(quote(id, at, b'A', 99));
+        }
+    }
+    let whole = derive(Deriver::SCHEMAS, &records, 100_000);
+    assert_eq!(whole.len(), 4 * 500 * 2 + 2 * 500);
+    for slots in [9, 10, 100] {
+        assert!(derive(Deriver::SCHEMAS, &records, slots) == whole, "batches of {slots}");
+    }
+}
+
+#[test]
+fn the_clock_ends_an_interval_and_what_comes_late_counts_in_the_next() {
+    let (mut deriver, mut out) = (Deriver::new(Deriver::SCHEMAS), Batch::new(100));
+    assert_eq!(deriver.next_deadline(), None);
+    assert!(deriver.observe(&trade(1, OPEN + 5, 100, 1), &mut out));
+    assert_eq!(deriver.next_deadline(), Some(OPEN + SECOND));
+    assert!(deriver.advance(OPEN + SECOND - 1, &mut out) && out.is_empty());
+    assert!(deriver.advance(OPEN + SECOND, &mut out));
+    assert_eq!(out.iter().map(bar).collect::<Vec<_>>(), [(OPEN, [100; 4], 1)]);
+    assert_eq!(deriver.next_deadline(), Some(OPEN + 60 * SECOND));
+    out.reset(100);
+    assert!(deriver.observe(&trade(1, OPEN + 6, 90, 2), &mut out));
+    assert!(deriver.advance(OPEN + 2 * SECOND, &mut out));
+    assert_eq!(out.iter().map(bar).collect::<Vec<_>>(), [(OPEN + SECOND, [90; 4], 2)]);
+}
+
+#[test]
+fn strange_records_bring_nothing_and_harm_nothing() {
+    let mut timeless = trade(1, OPEN, 100, 1);
+    timeless[8..16].fill(0xff);
+    timeless[32..40].fill(0xff);
+    let mut last = trade(1, OPEN, 100, 1);
+    last[32..40].copy_from_slice(&(u64::MAX - 1).to_le_bytes());
+    let first = trade(1, 5, 100, 1);
+    let mut short = trade(1, OPEN, 100, 1);
+    short.truncate(40);
+    (short[0], short[1]) = (10, rtype::MBP_10);
+    let priceless = trade(1, OPEN, i64::MAX, 1);
+    assert!(derive(Deriver::SCHEMAS, &[timeless.clone(), short, priceless], 100).is_empty());
+    let bars = derive(bit(Schema::Ohlcv1S), &[first, timeless, last], 100);
+    assert_eq!(bars.iter().map(|r| bar(r).2).collect::<Vec<_>>(), [2, 1]);
+}
+
+#[test]
+fn nothing_asked_nothing_kept() {
+    let mut deriver = Deriver::new(bit(Schema::Trades));
+    let mut out = Batch::new(9);
+    assert!(deriver.observe(&trade(1, OPEN, 100, 1), &mut out));
+    assert_eq!(deriver.next_deadline(), None);
+}
