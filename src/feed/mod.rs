@@ -6,6 +6,7 @@
 //! file and the same sequence of `now` give the same bytes.
 
 mod batch;
+pub mod replay;
 
 pub use batch::Batch;
 

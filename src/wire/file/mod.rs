@@ -15,7 +15,7 @@ mod window;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
 use dbn::{Metadata, Schema, rtype};
@@ -211,9 +211,9 @@ impl Reader {
         self.size
     }
 
-    /// Bytes read of the file so far, as it is stored; counts on while it is read.
-    pub fn bytes_read(&self) -> Arc<AtomicU64> {
-        self.read.clone()
+    /// Bytes read of the file so far, as it is stored.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
     }
 }
 
