@@ -1,5 +1,5 @@
 //! Recorded DBN files through the reader, against the official decoder.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

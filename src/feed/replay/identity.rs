@@ -13,10 +13,17 @@ use crate::wire::instrument::Instrument;
 const REMAPPED: u32 = 4_000_000_000;
 
 /// The instruments that were named so far, and their ids.
-#[derive(Default)]
 pub(super) struct Identities {
     ids: HashMap<(String, u32, String), u32>,
     taken: HashSet<u32>,
+    /// None from [`REMAPPED`] up to here is free.
+    next: u32,
+}
+
+impl Default for Identities {
+    fn default() -> Self {
+        Self { ids: HashMap::default(), taken: HashSet::default(), next: REMAPPED }
+    }
 }
 
 impl Identities {
@@ -27,8 +34,7 @@ impl Identities {
 
     /// An instrument that was not introduced, with an id that is free.
     pub(super) fn propose(&self, named: &Named) -> Instrument {
-        let free = |id: &u32| !self.taken.contains(id);
-        let id = std::iter::once(named.id).chain(REMAPPED..).find(free).unwrap_or(named.id);
+        let id = if self.taken.contains(&named.id) { self.next } else { named.id };
         Instrument {
             id,
             publisher: named.publisher,
@@ -43,6 +49,9 @@ impl Identities {
     pub(super) fn confirm(&mut self, named: &Named, id: u32) {
         self.ids.insert(key(named), id);
         self.taken.insert(id);
+        while self.taken.contains(&self.next) {
+            self.next += 1;
+        }
     }
 }
 

@@ -1,16 +1,16 @@
-//! replay: DBN files as a feed, at their own pace, at a multiple of it, or as fast as they are taken.
+//! replay: DBN files as a feed, at their own pace, a multiple of it, or as fast as they are taken.
 //!
 //! Order and pace follow the index time of records (`ts_recv`, else `ts_event`, else their order in
 //! the file); several files are merged by it. Records arrive as the file has them, byte for byte as
-//! DBN v3, but for an instrument id that another instrument had first ([`identity`]). System and
-//! error messages are skipped; mapping records name instruments ([`names`]).
+//! DBN v3, but for an instrument id that another instrument had first. System and error messages
+//! are skipped; mapping records name instruments.
 
 mod identity;
 mod merge;
-mod names;
+pub(crate) mod names;
 mod options;
 mod pace;
-mod scan;
+pub(crate) mod scan;
 mod symbols;
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 //!
 //! The symbol of an id is, in this order: the one that a mapping record gave it last, the one that
 //! metadata gives it on the day, its definition's, and the id in decimal. So
-//! - a symbol with several ids (a continuous contract that rolls, ids that change from day to day) is
+//! - a symbol with several ids (a continuous contract that rolls, ids that change each day) is
 //!   several instruments of one symbol, and a subscriber to it gets them all;
 //! - an id that stands for several symbols, one after the other, is one instrument for each;
 //! - of several symbols for one id at one time, the first that metadata names is taken.
@@ -17,7 +17,7 @@ use crate::wire::file::Reader;
 use crate::wire::record::{self, PUBLISHER_NONE, rtype};
 
 /// What one file says of its ids.
-pub(super) struct Names {
+pub(crate) struct Names {
     /// The dataset that its metadata names.
     dataset: Option<String>,
     /// Whose its first record is.
@@ -44,18 +44,18 @@ struct Route {
 }
 
 /// An instrument as a file has it.
-pub(super) struct Named {
+pub(crate) struct Named {
     /// The dataset or the publisher within which its id means something.
-    pub(super) realm: String,
-    pub(super) publisher: u16,
-    pub(super) id: u32,
-    pub(super) symbol: String,
-    pub(super) seen: Seen,
+    pub(crate) realm: String,
+    pub(crate) publisher: u16,
+    pub(crate) id: u32,
+    pub(crate) symbol: String,
+    pub(crate) seen: Seen,
 }
 
 impl Names {
     /// Of a file that stands at its first record, and of what a look through it found.
-    pub(super) fn new(reader: &Reader, found: Found) -> Self {
+    pub(crate) fn new(reader: &Reader, found: Found) -> Self {
         let metadata = reader.metadata();
         let mut spans: HashMap<u32, Vec<Span>> = HashMap::new();
         for span in metadata.map(symbols::of_metadata).unwrap_or_default() {
@@ -76,12 +76,12 @@ impl Names {
     }
 
     /// Is a look through a file needed to know its instruments and their schemas?
-    pub(super) fn are_missing(reader: &Reader) -> bool {
+    pub(crate) fn are_missing(reader: &Reader) -> bool {
         reader.metadata().is_none_or(|m| m.schema.is_none() || symbols::of_metadata(m).is_empty())
     }
 
     /// The instruments it is known to have, by id.
-    pub(super) fn all(&self) -> Vec<Named> {
+    pub(crate) fn all(&self) -> Vec<Named> {
         let spans = self.spans.values().flatten();
         let in_metadata = spans.map(|span| (self.publisher, span.id, span.symbol.clone()));
         let keys = self.found.instruments.keys();
@@ -97,7 +97,7 @@ impl Names {
     }
 
     /// The instrument of a record of this time, and until when its id stands for it.
-    pub(super) fn name(&self, record: &[u8], time: UnixNanos) -> (Named, UnixNanos) {
+    pub(crate) fn name(&self, record: &[u8], time: UnixNanos) -> (Named, UnixNanos) {
         let (publisher, id) = (record::publisher_id(record), record::instrument_id(record));
         let (symbol, until) = self.symbol(publisher, id, Some(record), time);
         let mut named = self.named(publisher, id, symbol);
@@ -145,7 +145,7 @@ impl Names {
     }
 
     /// Takes in what a mapping record says.
-    pub(super) fn learn(&mut self, mapping: &[u8]) {
+    pub(crate) fn learn(&mut self, mapping: &[u8]) {
         let id = record::instrument_id(mapping);
         let Some(symbol) = symbols::of_mapping(mapping) else { return };
         if self.mapped.get(&id).is_none_or(|known| known != symbol) {
@@ -156,20 +156,20 @@ impl Names {
 
     /// The id under which a record of this time goes out; none where it has to be named first.
     #[inline]
-    pub(super) fn route(&self, record: &[u8], time: UnixNanos) -> Option<u32> {
+    pub(crate) fn route(&self, record: &[u8], time: UnixNanos) -> Option<u32> {
         let key = (record::publisher_id(record), record::instrument_id(record));
         let route = self.routes.get(&key).filter(|route| time < route.until)?;
         Some(route.out)
     }
 
     /// From now on records like this one go out under an id, until a time.
-    pub(super) fn set_route(&mut self, record: &[u8], out: u32, until: UnixNanos) {
+    pub(crate) fn set_route(&mut self, record: &[u8], out: u32, until: UnixNanos) {
         let key = (record::publisher_id(record), record::instrument_id(record));
         self.routes.insert(key, Route { out, until });
     }
 
     /// Begins anew, with the file.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.mapped.clone_from(&self.found.mapped);
         self.routes.clear();
     }

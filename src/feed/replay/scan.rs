@@ -15,7 +15,7 @@ const RECORDS_MAX: u64 = 4 << 20;
 
 /// What a file holds.
 #[derive(Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// By publisher and id.
     pub(super) instruments: HashMap<(u16, u32), Seen>,
     /// The first symbol that a mapping record gives an id (they name no publisher).
@@ -26,7 +26,7 @@ pub(super) struct Found {
 
 /// What is known of an instrument of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Its first definition's.
     pub(super) symbol: Option<String>,
     pub(super) tick: Option<i64>,
@@ -52,7 +52,7 @@ impl Seen {
 ///
 /// # Errors
 /// Where it can't be opened (again).
-pub(super) fn scan(path: &Path) -> Result<Found, FileError> {
+pub(crate) fn scan(path: &Path) -> Result<Found, FileError> {
     let mut reader = Reader::open(path)?;
     let mut found = Found::default();
     while reader.records() < RECORDS_MAX {

@@ -239,7 +239,7 @@ fn publishers_of_one_dataset_share_ids_and_others_do_not() {
     let shared = Files::new().with(&es(), &mixed);
     assert_eq!(records(&mut shared.at_max()), mixed.map(|r| bytes_of(&r).to_vec()));
     let strangers = [trade(64_001, 7, T0), trade(64_002, 7, T0 + 1)];
-    let fragment = Files::new().fragment(&strangers.each_ref().map(|r| bytes_of(r)));
+    let fragment = Files::new().fragment(&strangers.each_ref().map(bytes_of));
     let mut replay = fragment.at_max();
     assert_eq!(symbols(&mut replay), [(7, "7".into()), (4_000_000_000, "7".into())]);
     let ids: Vec<_> = records(&mut replay).iter().map(|r| record::instrument_id(r)).collect();
@@ -320,6 +320,13 @@ fn damage_is_told_after_what_came_before_it() {
         assert!(error.contains(part), "{part:?} in {error:?}");
     }
     assert_eq!(replay.poll(START, &mut batch).unwrap(), Next::Ended);
+}
+
+#[test]
+fn damage_at_the_first_record_is_told_when_it_is_played() {
+    let files = Files::new().with(&es(), &trades(7, &[1])).fragment(&[&[12, 0, 1]]);
+    let error = files.at_max().poll(START, &mut Batch::new(100)).unwrap_err().to_string();
+    assert!(error.contains("record 1 at byte 0") && error.contains("; 0 records"), "{error}");
 }
 
 #[test]
