@@ -1,7 +1,11 @@
 //! Recorded DBN files through the reader, against the official decoder.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use broadtape::feed::replay::{Replay, ReplayOptions, Speed};
+use broadtape::feed::{Batch, Feed, Next};
 use broadtape::wire::file::{Fault, Reader};
 use broadtape::wire::json;
 use broadtape::wire::record::{self, publish_into};
@@ -10,7 +14,7 @@ use dbn::decode::dbn::{Decoder, RecordDecoder};
 use dbn::encode::{EncodeRecordTextExt, json as official_json};
 use dbn::{
     BboMsg, CbboMsg, Cmbp1Msg, ImbalanceMsg, InstrumentDefMsg, MboMsg, Mbp1Msg, Mbp10Msg, OhlcvMsg,
-    RecordRef, StatMsg, StatusMsg, TradeMsg, WithTsOut, rtype,
+    RecordRef, Schema, StatMsg, StatusMsg, TradeMsg, WithTsOut, rtype,
 };
 
 /// The folder of recorded data; none where it is absent, which only CI takes for a failure.
@@ -41,7 +45,7 @@ fn read(file: &Path) -> Vec<Vec<u8>> {
         records.push(reader.record().to_vec());
     }
     assert_eq!(reader.records(), records.len() as u64);
-    assert_eq!(reader.bytes_read().load(std::sync::atomic::Ordering::Relaxed), reader.size());
+    assert_eq!(reader.bytes_read(), reader.size());
     records
 }
 
@@ -169,4 +173,55 @@ fn legacy_and_foreign_files_are_refused_by_name() {
         let foreign = Reader::open(&folder.join(name)).err().unwrap();
         assert!(foreign.to_string().contains(name) && matches!(foreign.fault, Fault::Foreign(_)));
     }
+}
+
+/// What a replay of these files at full speed brings, mappings of new instruments apart.
+fn replayed(files: Vec<PathBuf>) -> Vec<Vec<u8>> {
+    let options = ReplayOptions { files, speed: Speed::Max, max_gap: None, looped: false };
+    let mut replay = Replay::open(options).unwrap();
+    let known: HashSet<u32> = replay.instruments().iter().map(|i| i.id).collect();
+    let (mut batch, mut records, mut next) = (Batch::new(512), Vec::new(), Next::Ready);
+    while next == Next::Ready {
+        next = replay.poll(1, &mut batch).unwrap();
+        records.extend(batch.iter().map(<[u8]>::to_vec));
+        batch.reset(512);
+    }
+    assert_eq!(next, Next::Ended);
+    assert!(records.iter().all(|r| known.contains(&record::instrument_id(r))));
+    records
+}
+
+#[test]
+fn a_replay_of_any_file_brings_its_records() {
+    let Some(folder) = data() else { return };
+    for file in all_files(&folder) {
+        let records = read(&file);
+        assert!(replayed(vec![file.clone()]) == records, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_merged_replay_brings_both_files_in_order() {
+    let Some(folder) = data() else { return };
+    let files = ["mbp-1", "trades"]
+        .map(|schema| folder.join(format!("databento_ESU4_{schema}_2024-07-01T2358.dbn.zst")));
+    let merged = replayed(files.to_vec());
+    assert!(merged.is_sorted_by_key(|r| record::index_ts(r)));
+    let of = |kind| merged.iter().filter(|r| record::rtype_of(r) == kind).cloned().collect();
+    let (quotes, trades): (Vec<_>, Vec<_>) = (of(rtype::MBP_1), of(rtype::MBP_0));
+    assert!(quotes == read(&files[0]) && trades == read(&files[1]));
+}
+
+#[test]
+fn a_replay_knows_its_symbols() {
+    let Some(folder) = data() else { return };
+    let options = ReplayOptions {
+        files: vec![folder.join("esh4-glbx-mdp3-20231225.mbo.dbn.zst")],
+        speed: Speed::Factor(1.0),
+        max_gap: None,
+        looped: false,
+    };
+    let instruments = Replay::open(options).unwrap().instruments();
+    let [one] = &instruments[..] else { panic!("{instruments:?}") };
+    assert!(one.has(Schema::Mbo) && one.symbol == "ESH4", "{one:?}");
 }

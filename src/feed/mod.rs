@@ -8,6 +8,8 @@
 mod batch;
 mod derive;
 mod metronome;
+pub mod publisher;
+pub mod replay;
 mod sim;
 
 pub use batch::Batch;

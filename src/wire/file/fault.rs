@@ -56,7 +56,7 @@ pub enum Fault {
     Foreign(String),
     /// DBN's predecessor.
     #[error(
-        "is DBZ, the predecessor of DBN, which is not read; `dbn FILE.dbz -o FILE.dbn` converts"
+        "is DBZ, the predecessor of DBN, which is not read; the `dbn` command line tool converts it"
     )]
     Legacy,
     /// A version this program doesn't know.

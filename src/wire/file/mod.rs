@@ -4,8 +4,8 @@
 //! Plain or zstd (one frame or many), versions 1 to 3, whole files with metadata or fragments
 //! without, told apart by their bytes, not by their names. Type and exact length of every record
 //! are checked before anything else looks at it: the `dbn` crate panics on short ones. A fragment's
-//! version and whether it has `ts_out` are read off its records' lengths; where they don't tell, the
-//! versions don't differ. `ts_out` is stripped.
+//! version and whether it has `ts_out` are read off its records' lengths; where they don't tell,
+//! the versions don't differ. `ts_out` is stripped.
 
 mod fault;
 mod form;
@@ -15,7 +15,7 @@ mod window;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
 use dbn::{Metadata, Schema, rtype};
@@ -211,9 +211,9 @@ impl Reader {
         self.size
     }
 
-    /// Bytes read of the file so far, as it is stored; counts on while it is read.
-    pub fn bytes_read(&self) -> Arc<AtomicU64> {
-        self.read.clone()
+    /// Bytes read of the file so far, as it is stored.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
     }
 }
 
@@ -273,3 +273,6 @@ fn misfit(forms: Forms, rtype: u8, length: usize) -> Fault {
     let expected = forms.lengths(rtype);
     if expected.is_empty() { Fault::Type(rtype) } else { Fault::Length { rtype, length, expected } }
 }
+
+#[cfg(test)]
+mod tests;

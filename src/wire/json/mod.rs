@@ -2,7 +2,7 @@
 //! mapped, from a table of fields instead of a type, into a buffer that is kept.
 //!
 //! It differs where DBN's text would be no JSON or its encoder would panic, which only damaged
-//! records reach: a one-character field that JSON has no short escape for (bytes above 0x7e, control
+//! records reach: a one-character field that DBN escapes as JSON can't (bytes above 0x7e, control
 //! characters but tab, line feed and carriage return, and the apostrophe) is `null`, and the lowest
 //! price of all is printed as any other.
 
@@ -13,6 +13,7 @@ use fields::{Field, Kind};
 
 use super::file::bare_length;
 use super::record::{self, u32_at, u64_at};
+use crate::clock::UnixNanos;
 
 /// Appends a published record (DBN v3 with `ts_out`) as a JSON object, without line end. A record
 /// whose type or length DBN doesn't know is `null`.
@@ -28,6 +29,14 @@ pub fn encode(record: &[u8], symbol: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"symbol\":");
     text::string(symbol, out);
     out.push(b'}');
+}
+
+/// A time as JSON text has it, without quotes; `-` where it is 0 or undefined.
+pub fn time_text(ns: UnixNanos) -> String {
+    let mut out = Vec::new();
+    text::time(ns, &mut out);
+    let text = String::from_utf8(out).unwrap_or_default();
+    if text == "null" { "-".to_owned() } else { text.trim_matches('"').to_owned() }
 }
 
 /// The fields of a published record, and its bytes without `ts_out`.

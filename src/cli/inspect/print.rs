@@ -1,0 +1,133 @@
+//! A report for people.
+
+use std::io::{self, Write};
+
+use super::report::Report;
+use crate::wire::json::time_text;
+
+/// Instruments that are shown unless all are asked for.
+const SHOWN: usize = 20;
+
+pub(super) fn report(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", report.file)?;
+    let damage = report.damage.as_deref().unwrap_or_default();
+    if report.version == 0 {
+        return writeln!(out, "  refused    {damage}");
+    }
+    summary(report, out)?;
+    schemas(report, out)?;
+    instruments(report, all, out)?;
+    if damage.is_empty() { Ok(()) } else { writeln!(out, "\n  damaged    {damage}") }
+}
+
+fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let form = if report.metadata { "" } else { ", fragment without metadata" };
+    writeln!(out, "  format     DBN version {}{form}", report.version)?;
+    if !report.dataset.is_empty() {
+        writeln!(out, "  dataset    {}", report.dataset)?;
+    }
+    writeln!(out, "  size       {} bytes", grouped(report.bytes))?;
+    writeln!(out, "  records    {}", grouped(report.records))?;
+    let times = &report.times;
+    if times.peak_second == 0 {
+        return Ok(());
+    }
+    writeln!(out, "  first      {}", time_text(times.first))?;
+    writeln!(out, "  last       {}", time_text(times.last))?;
+    let (mean, peak) = (rate(times.mean_rate), grouped(times.peak_second));
+    writeln!(out, "  rate       {mean} records/s on average, {peak} in the busiest second")
+}
+
+fn schemas(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    if report.schemas.is_empty() {
+        return Ok(());
+    }
+    let wide = report.schemas.keys().map(String::len).max().unwrap_or(0).max(6);
+    writeln!(out, "\n  {:wide$}  {:>13}", "schema", "records")?;
+    for (schema, count) in &report.schemas {
+        writeln!(out, "  {schema:wide$}  {:>13}", grouped(*count))?;
+    }
+    Ok(())
+}
+
+fn instruments(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
+    if report.instruments.is_empty() {
+        return Ok(());
+    }
+    let shown = if all { report.instruments.len() } else { SHOWN };
+    let widths = report.instruments.iter().take(shown).map(|i| i.symbol.chars().count());
+    let wide = widths.max().unwrap_or(0).max(10);
+    writeln!(
+        out,
+        "\n  {:wide$}  {:>10}  {:>9}  {:>13}",
+        "instrument", "id", "publisher", "records"
+    )?;
+    for i in report.instruments.iter().take(shown) {
+        let records = grouped(i.records);
+        let (symbol, id, publisher) = (&i.symbol, i.instrument_id, i.publisher_id);
+        writeln!(out, "  {symbol:wide$}  {id:>10}  {publisher:>9}  {records:>13}")?;
+    }
+    match report.instruments.len().saturating_sub(shown) {
+        0 => Ok(()),
+        more => writeln!(out, "  … and {} more (--all shows them)", grouped(more as u64)),
+    }
+}
+
+/// `12,345`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn rate(rate: f64) -> String {
+    if rate < 100.0 { format!("{rate:.1}") } else { grouped(rate.round() as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Instrument;
+    use super::*;
+
+    fn printed(report_of: &Report) -> String {
+        let mut out = Vec::new();
+        report(report_of, false, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn only_the_busiest_are_shown_and_damage_is() {
+        let instrument = |n| Instrument {
+            symbol: format!("S{n}"),
+            instrument_id: n,
+            publisher_id: 1,
+            records: 1_500,
+        };
+        let instruments = (0..25).map(instrument).collect();
+        let damage = Some("record 7 at byte 9: cut".to_owned());
+        let text = printed(&Report { version: 3, instruments, damage, ..Report::default() });
+        assert!(text.contains("… and 5 more") && text.contains("1,500"), "{text}");
+        assert!(text.contains("S19") && !text.contains("S20"), "{text}");
+        assert!(text.ends_with("  damaged    record 7 at byte 9: cut\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_dbn_is_refused() {
+        let damage = Some("is empty".to_owned());
+        let text = printed(&Report { file: "x".to_owned(), damage, ..Report::default() });
+        assert_eq!(text, "x\n  refused    is empty\n");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        let of = [0, 999, 1_000, 68_792, 1_234_567].map(grouped);
+        assert_eq!(of, ["0", "999", "1,000", "68,792", "1,234,567"]);
+        assert_eq!([rate(9.56), rate(12_345.6)], ["9.6", "12,346"]);
+    }
+}

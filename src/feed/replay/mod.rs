@@ -1,0 +1,252 @@
+//! replay: DBN files as a feed, at their own pace, a multiple of it, or as fast as they are taken.
+//!
+//! Order and pace follow the index time of records (`ts_recv`, else `ts_event`, else their order in
+//! the file); several files are merged by it. Records arrive as the file has them, byte for byte as
+//! DBN v3, but for an instrument id that another instrument had first. System and error messages
+//! are skipped; mapping records name instruments.
+
+mod identity;
+mod merge;
+pub(crate) mod names;
+mod options;
+mod pace;
+pub(crate) mod scan;
+mod symbols;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use options::{ReplayError, ReplayOptions, Speed};
+
+use self::identity::{Identities, announce};
+use self::merge::{Merge, time_of};
+use self::names::Names;
+use self::pace::Pacer;
+use super::{Batch, Feed, FeedError, Next, Pace};
+use crate::clock::UnixNanos;
+use crate::limits::INSTRUMENTS_MAX;
+use crate::wire::file::FileError;
+use crate::wire::instrument::Instrument;
+use crate::wire::record::{rtype, rtype_of};
+
+/// Between two passes of a loop, so that one whose records all have the same time has a pace too.
+const LOOP_PAUSE_NS: u64 = 1_000_000;
+
+/// How far a replay is, for a progress bar: written once a poll.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Records played, over all passes.
+    pub records: AtomicU64,
+    /// System and error messages skipped, over all passes.
+    pub skipped: AtomicU64,
+    /// Bytes of the files that were read in this pass.
+    pub bytes: AtomicU64,
+    /// Bytes of all files.
+    pub total: AtomicU64,
+}
+
+/// DBN files that are played.
+pub struct Replay {
+    name: String,
+    merge: Merge,
+    names: Vec<Names>,
+    ids: Identities,
+    known: Vec<Instrument>,
+    pacer: Pacer,
+    /// When the next record is due, once that has been asked.
+    due: Option<UnixNanos>,
+    looped: bool,
+    played: u64,
+    skipped: u64,
+    /// `played` when this pass began.
+    before_pass: u64,
+    progress: Arc<Progress>,
+}
+
+impl Replay {
+    /// Opens the files; looks through those whose metadata doesn't tell their instruments.
+    ///
+    /// # Errors
+    /// [`ReplayError`]: wrong options, or a file that is no DBN. A file that is damaged further on
+    /// fails when it is played.
+    pub fn open(options: ReplayOptions) -> Result<Self, ReplayError> {
+        let parts = options.speed.parts()?;
+        let gap = options.max_gap.map_or(u64::MAX, |gap| gap.as_nanos() as u64);
+        if options.files.is_empty() {
+            return Err(ReplayError::NoFiles);
+        }
+        let name = name_of(&options.files);
+        let merge = Merge::open(options.files)?;
+        let mut names = Vec::new();
+        for (reader, path) in merge.readers().iter().zip(merge.paths()) {
+            let missing = Names::are_missing(reader);
+            let found = if missing { scan::scan(path)? } else { scan::Found::default() };
+            names.push(Names::new(reader, found));
+        }
+        let mut ids = Identities::default();
+        let known = announce(&mut ids, names.iter().flat_map(Names::all).collect());
+        if known.len() > INSTRUMENTS_MAX {
+            return Err(ReplayError::TooMany { count: known.len(), max: INSTRUMENTS_MAX });
+        }
+        let total = AtomicU64::new(merge.size());
+        let progress = Arc::new(Progress { total, ..Progress::default() });
+        Ok(Self {
+            name,
+            merge,
+            names,
+            ids,
+            known,
+            pacer: Pacer::new(parts, gap),
+            due: None,
+            looped: options.looped,
+            played: 0,
+            skipped: 0,
+            before_pass: 0,
+            progress,
+        })
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
+    /// Plays what is due as far as there is room.
+    fn play(&mut self, now: UnixNanos, out: &mut Batch) -> Result<Next, FileError> {
+        loop {
+            let Some(file) = self.merge.head()? else {
+                if self.begin_again()? {
+                    continue;
+                }
+                return Ok(Next::Ended);
+            };
+            let time = time_of(self.merge.reader(file).record());
+            let due = *self.due.get_or_insert_with(|| self.pacer.due(time));
+            if due > now {
+                return Ok(Next::At(due));
+            }
+            if !self.play_one(file, time.unwrap_or_default(), now, out) {
+                return Ok(Next::Ready);
+            }
+            self.due = None;
+            self.merge.advance();
+        }
+    }
+
+    /// Plays the record that a file is at; false where there is no room for it.
+    #[inline]
+    fn play_one(&mut self, file: usize, time: UnixNanos, now: UnixNanos, out: &mut Batch) -> bool {
+        let record = self.merge.reader(file).record();
+        match rtype_of(record) {
+            rtype::SYSTEM | rtype::ERROR => {
+                self.skipped += 1;
+                return true;
+            }
+            rtype::SYMBOL_MAPPING => {
+                self.names[file].learn(record);
+                return true;
+            }
+            _ => {}
+        }
+        let length = record.len();
+        let routed = self.names[file].route(record, time);
+        let id = routed.or_else(|| self.introduce(file, time, now, out));
+        // Its id is changed in place: only once it is sure to go.
+        let Some(id) = id.filter(|_| out.has_room(length)) else { return false };
+        let reader = self.merge.reader_mut(file);
+        reader.set_instrument_id(id);
+        out.push(reader.record());
+        self.played += 1;
+        true
+    }
+
+    /// Introduces the instrument of the record that a file is at, where it was not; its id, or none
+    /// where there is no room.
+    #[cold]
+    fn introduce(
+        &mut self,
+        file: usize,
+        time: UnixNanos,
+        now: UnixNanos,
+        out: &mut Batch,
+    ) -> Option<u32> {
+        let record = self.merge.reader(file).record();
+        let (named, until) = self.names[file].name(record, time);
+        let id = match self.ids.get(&named) {
+            Some(id) => id,
+            None => {
+                let instrument = self.ids.propose(&named);
+                let id = instrument.id;
+                if !out.introduce(instrument, now) {
+                    return None;
+                }
+                self.ids.confirm(&named, id);
+                id
+            }
+        };
+        self.names[file].set_route(record, id, until);
+        Some(id)
+    }
+
+    /// Starts over; false where that is not asked for, or nothing was played.
+    fn begin_again(&mut self) -> Result<bool, FileError> {
+        if !self.looped || self.played == self.before_pass {
+            return Ok(false);
+        }
+        self.before_pass = self.played;
+        self.merge.rewind()?;
+        self.names.iter_mut().for_each(Names::restart);
+        self.pacer.restart(LOOP_PAUSE_NS);
+        self.due = None;
+        Ok(true)
+    }
+
+    fn report(&self) {
+        self.progress.records.store(self.played, Ordering::Relaxed);
+        self.progress.skipped.store(self.skipped, Ordering::Relaxed);
+        self.progress.bytes.store(self.merge.bytes_read(), Ordering::Relaxed);
+    }
+}
+
+impl Feed for Replay {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn pace(&self) -> Pace {
+        if self.pacer.is_max() { Pace::Elastic } else { Pace::Timed }
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    fn instruments(&mut self) -> Vec<Instrument> {
+        std::mem::take(&mut self.known)
+    }
+
+    fn poll(&mut self, now: UnixNanos, out: &mut Batch) -> Result<Next, FeedError> {
+        self.pacer.begin(now);
+        let played = self.play(now, out);
+        self.report();
+        played.map_err(|error| {
+            self.looped = false;
+            let reason = format!("{error}; {} records were played before it", self.played);
+            FeedError { source_name: self.name(), reason }
+        })
+    }
+}
+
+/// `replay A.dbn`, `replay A.dbn and 2 more`
+fn name_of(files: &[std::path::PathBuf]) -> String {
+    let first = files.first().and_then(|file| file.file_name()).unwrap_or_default();
+    let first = Path::new(first).display();
+    match files.len() {
+        0 | 1 => format!("replay {first}"),
+        more => format!("replay {first} and {} more", more - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests;
