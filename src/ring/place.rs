@@ -89,7 +89,7 @@ impl Shared {
             if let Some(place) = found.filter(|place| self.whole_from() <= place.position) {
                 return place;
             }
-            margin = (2 * margin).clamp(RECORD_SLOTS_MAX as u64, self.slots.capacity() / 4);
+            margin = (2 * margin).clamp(1, self.slots.capacity() / 4);
         }
     }
 

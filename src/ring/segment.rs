@@ -88,7 +88,9 @@ impl Segment {
         self.first = first;
         let mut at = from;
         while at < to {
-            let end = at + slots_of(length(self.slots[at][0]));
+            let taken = slots_of(length(self.slots[at][0]));
+            assert!(taken > 0, "torn or out of order: a record without a length (invariant 3)");
+            let end = at + taken;
             if end > to {
                 break;
             }

@@ -10,10 +10,11 @@
 //!    [`Waits::notify`], or a reader that has been woken and not yet passed the chain on.
 //!
 //! No wake-up is lost. A reader sets its bit, fences and looks for news; the writer commits, fences
-//! and looks for bits: sequentially consistent fences, so one of them sees the other. Loads of
-//! `parked` acquire: who sees a bit that was set anew sees `chain` without it.
+//! and looks for bits: sequentially consistent fences, so one of them sees all that the other did
+//! before. Clearing a bit of `parked` acquires and releases: who finds its own cleared sees the
+//! `chain` that it has to pass on.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam::utils::CachePadded;
@@ -74,7 +75,7 @@ impl Waits {
     #[inline]
     pub(super) fn notify(&self) {
         fence(SeqCst);
-        let parked = self.masks.parked.load(Acquire);
+        let parked = self.masks.parked.load(Relaxed);
         if parked != 0 {
             self.start_chain(parked);
         }
@@ -82,7 +83,7 @@ impl Waits {
 
     #[cold]
     fn start_chain(&self, parked: u64) {
-        let unattended = parked & !self.masks.chain.load(Acquire);
+        let unattended = parked & !self.masks.chain.load(Relaxed);
         if unattended != 0 {
             self.masks.chain.fetch_or(unattended, AcqRel);
             self.pass_on();
@@ -92,7 +93,7 @@ impl Waits {
     /// Wakes the next of the chain who still sleeps.
     fn pass_on(&self) {
         loop {
-            let chain = self.masks.chain.load(Acquire);
+            let chain = self.masks.chain.load(Relaxed);
             if chain == 0 {
                 return;
             }
