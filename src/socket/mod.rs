@@ -4,7 +4,9 @@
 //! what comes in. A socket knows nothing of records or subscriptions.
 
 pub mod backlog;
+mod event;
 mod head;
+mod partial;
 pub mod read;
 pub mod write;
 

@@ -8,28 +8,13 @@
 
 use std::borrow::Cow;
 
-use arrayvec::ArrayVec;
-
-pub use super::head::Violation;
+use super::event::whole;
 use super::head::{HEAD_MAX, Head, unmask};
-use crate::limits::{EMPTY_FRAGMENTS, WS_CONTROL_MAX};
-use crate::wire::close::is_close_code;
+use super::partial::Partial;
 use crate::wire::frame::Opcode;
 
-/// What a client said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A whole message of text.
-    Text(Cow<'a, str>),
-    /// A whole message of bytes.
-    Binary(Cow<'a, [u8]>),
-    /// To be answered with a pong of the same bytes, at most 125.
-    Ping(Cow<'a, [u8]>),
-    /// The answer to a ping, or one that nobody asked for.
-    Pong(Cow<'a, [u8]>),
-    /// The client ends the connection: code and words, where it gave them. Nothing follows.
-    Close(Option<(u16, Cow<'a, str>)>),
-}
+pub use super::event::Event;
+pub use super::head::Violation;
 
 /// The decoder of one connection. An idle one is these few bytes.
 #[derive(Debug)]
@@ -37,29 +22,6 @@ pub struct Guard {
     max: usize,
     ended: bool,
     partial: Option<Box<Partial>>,
-}
-
-/// What has come of a message that is not whole.
-#[derive(Debug, Default)]
-struct Partial {
-    /// A head that is cut. Empty while `frame` is.
-    head: ArrayVec<u8, HEAD_MAX>,
-    /// A frame whose payload is cut, and how much of that has come.
-    frame: Option<(Head, u64)>,
-    /// The payload of a control frame that is cut.
-    control: ArrayVec<u8, WS_CONTROL_MAX>,
-    /// The payloads of a message's frames, so far.
-    message: Option<Message>,
-}
-
-/// Text or binary. Invariant of a text: `bytes[..valid]` is UTF-8, what is behind may become so.
-#[derive(Debug)]
-struct Message {
-    opcode: Opcode,
-    bytes: Vec<u8>,
-    valid: usize,
-    /// Fragments without payload.
-    empty: u32,
 }
 
 impl Guard {
@@ -120,9 +82,8 @@ impl Guard {
     /// Takes the head of a frame, or what there is of it, and holds it against the limit before any
     /// of the payload is looked at.
     fn head(&mut self, input: &mut &mut [u8]) -> Result<Option<Head>, Violation> {
-        let open = self.partial.as_ref().and_then(|partial| partial.message.as_ref());
-        let held = open.map_or(0, |message| message.bytes.len());
-        let open = open.is_some();
+        let held = self.partial.as_ref().and_then(|partial| partial.held());
+        let open = held.is_some();
         let head = match self.partial.as_mut() {
             Some(partial) if !partial.head.is_empty() => partial.more_of_head(input, open)?,
             _ => Head::parse(input, open)?.inspect(|head| _ = take(input, head.size)),
@@ -132,7 +93,7 @@ impl Guard {
             self.partial.get_or_insert_default().head.extend(rest.iter().copied());
             return Ok(None);
         };
-        let (size, max) = (held as u64 + head.len, self.max as u64);
+        let (size, max) = (held.unwrap_or(0) as u64 + head.len, self.max as u64);
         if !head.opcode.is_control() && size > max {
             return Err(Violation::TooBig { size, max });
         }
@@ -140,117 +101,12 @@ impl Guard {
     }
 }
 
-impl Partial {
-    fn is_idle(&self) -> bool {
-        self.head.is_empty() && self.frame.is_none() && self.message.is_none()
-    }
-
-    /// Moves bytes of the input to the head that is cut, up to its end.
-    fn more_of_head(
-        &mut self,
-        input: &mut &mut [u8],
-        open: bool,
-    ) -> Result<Option<Head>, Violation> {
-        while let [byte] = take(input, 1) {
-            self.head.push(*byte);
-            if let Some(head) = Head::parse(&self.head, open)? {
-                self.head.clear();
-                return Ok(Some(head));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Keeps a piece of a frame's payload; `ends`: the last one of the frame.
-    fn append(
-        &mut self,
-        head: &Head,
-        piece: &[u8],
-        ends: bool,
-    ) -> Result<Option<Event<'static>>, Violation> {
-        if head.opcode.is_control() {
-            self.control.extend(piece.iter().copied());
-            let payload = ends.then(|| std::mem::take(&mut self.control).to_vec());
-            return payload.map(|bytes| whole(head.opcode, Cow::Owned(bytes))).transpose();
-        }
-        let message = self.message.get_or_insert_with(|| Message::new(head.opcode));
-        message.append(piece)?;
-        if !(ends && head.last) {
-            return message.count_empty(head).map(|()| None);
-        }
-        let whole_one =
-            self.message.take().map(|message| whole(message.opcode, message.bytes.into()));
-        whole_one.transpose()
-    }
-}
-
-impl Message {
-    const fn new(opcode: Opcode) -> Self {
-        Self { opcode, bytes: Vec::new(), valid: 0, empty: 0 }
-    }
-
-    fn append(&mut self, piece: &[u8]) -> Result<(), Violation> {
-        self.bytes.extend_from_slice(piece);
-        if self.opcode != Opcode::Text {
-            return Ok(());
-        }
-        match std::str::from_utf8(&self.bytes[self.valid..]) {
-            Ok(_) => self.valid = self.bytes.len(),
-            Err(cut) if cut.error_len().is_none() => self.valid += cut.valid_up_to(),
-            Err(_) => return Err(Violation::BadUtf8),
-        }
-        Ok(())
-    }
-
-    fn count_empty(&mut self, head: &Head) -> Result<(), Violation> {
-        self.empty += u32::from(head.len == 0);
-        if self.empty > EMPTY_FRAGMENTS {
-            return Err(Violation::EmptyFragments(EMPTY_FRAGMENTS));
-        }
-        Ok(())
-    }
-}
-
 /// Splits up to `n` bytes off the front of the input.
-fn take<'a>(input: &mut &'a mut [u8], n: usize) -> &'a mut [u8] {
+pub(super) fn take<'a>(input: &mut &'a mut [u8], n: usize) -> &'a mut [u8] {
     let n = n.min(input.len());
     let (front, rest) = std::mem::take(input).split_at_mut(n);
     *input = rest;
     front
-}
-
-fn whole(opcode: Opcode, payload: Cow<'_, [u8]>) -> Result<Event<'_>, Violation> {
-    Ok(match opcode {
-        Opcode::Text => Event::Text(text(payload)?),
-        Opcode::Ping => Event::Ping(payload),
-        Opcode::Pong => Event::Pong(payload),
-        Opcode::Close => Event::Close(close(payload)?),
-        Opcode::Binary | Opcode::Continuation => Event::Binary(payload),
-    })
-}
-
-fn text(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, Violation> {
-    let text = match bytes {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
-    };
-    text.ok_or(Violation::BadUtf8)
-}
-
-/// The code and the words of a close frame's payload.
-fn close(payload: Cow<'_, [u8]>) -> Result<Option<(u16, Cow<'_, str>)>, Violation> {
-    let Some(&code) = payload.first_chunk() else {
-        return if payload.is_empty() { Ok(None) } else { Err(Violation::CloseLength) };
-    };
-    let code = u16::from_be_bytes(code);
-    if !is_close_code(code) {
-        return Err(Violation::CloseCode(code));
-    }
-    let words = match payload {
-        Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[2..]),
-        Cow::Owned(bytes) => Cow::Owned(bytes[2..].to_vec()),
-    };
-    Ok(Some((code, text(words)?)))
 }
 
 const _: () = assert!(size_of::<Guard>() <= 24, "a few bytes for an idle connection");
@@ -258,6 +114,7 @@ const _: () = assert!(size_of::<Guard>() <= 24, "a few bytes for an idle connect
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::EMPTY_FRAGMENTS;
 
     const MASK: [u8; 4] = [0x5a, 0x01, 0xff, 0x80];
 
@@ -311,6 +168,17 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_cut_behind_its_head_leaves_nothing_open() {
+        let mut bytes = [frame(0x81, b"a"), frame(0x82, b"b")].concat();
+        let mut guard = Guard::new(10);
+        let (mut head, mut rest) = bytes.split_at_mut(6);
+        assert_eq!(guard.next(&mut head), Ok(None));
+        assert_eq!(guard.next(&mut rest), Ok(Some(Event::Text("a".into()))));
+        assert!(!guard.is_partial());
+        assert_eq!(guard.next(&mut rest), Ok(Some(Event::Binary(b"b"[..].into()))));
+    }
+
+    #[test]
     fn a_size_is_refused_before_its_bytes_come() {
         let announced = |len: u64| {
             let mut bytes = vec![0x82, 0xff];
@@ -342,8 +210,8 @@ mod tests {
                     Err(violation) => break violation,
                 }
                 taken += 1;
-                let held = guard.partial.as_ref().and_then(|p| p.message.as_ref()).unwrap();
-                assert!(held.bytes.capacity() <= 2 * max);
+                let held = guard.partial.as_ref().and_then(|partial| partial.held());
+                assert!(held.is_some_and(|held| held <= max));
             };
             assert_eq!((violation.reason().code(), taken), (Some(1009), first_refused), "{piece}");
             assert!(!guard.is_partial());
