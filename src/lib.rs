@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod feed;
+pub mod latency;
 pub mod limits;
 pub mod ring;
 pub mod socket;
