@@ -1,9 +1,11 @@
 //! broadtape: a market's ticks in, out to many.
 
+pub mod cli;
 pub mod clock;
 pub mod feed;
 pub mod latency;
 pub mod limits;
+pub mod node;
 pub mod ring;
 pub mod socket;
 pub mod wire;

@@ -1,0 +1,5 @@
+//! node: the control plane. What an operator sets, and what people and machines are told over HTTP.
+
+pub mod config;
+pub mod options;
+pub mod units;
