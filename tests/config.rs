@@ -1,6 +1,8 @@
 //! Configuration from the outside: who wins, what is said about what is wrong, and the round trip
 //! through `--print-config`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command as Process, Output};
