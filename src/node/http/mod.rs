@@ -14,11 +14,13 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-    HeaderValue, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, HeaderValue, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use rand::TryRng;
@@ -32,6 +34,9 @@ use refusal::Refusal;
 /// The live page; `NONCE` stands where its own script and style carry their pass.
 const INDEX: &str = include_str!("index.html");
 const NONCE: &str = "{{nonce}}";
+
+/// The content policy of everything that is no page.
+const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
@@ -66,15 +71,24 @@ const PAGES: [(&str, Page); 10] = [
     ("/v1/stream", Page::Stream),
 ];
 
-/// A good answer's type and body.
-type Reply = (&'static str, Vec<u8>);
+/// A good answer.
+struct Reply {
+    kind: &'static str,
+    body: Vec<u8>,
+    policy: Cow<'static, str>,
+}
+
+impl Reply {
+    fn new(kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { kind, body: body.into(), policy: Cow::Borrowed(NO_CONTENT) }
+    }
+}
 
 /// Answers a request that does not upgrade.
 pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<Full<Bytes>> {
-    let nonce = nonce();
-    let (code, kind, body) = match reply(request, status, &nonce).await {
-        Ok((kind, body)) => (StatusCode::OK, kind, body),
-        Err(refusal) => (refusal.status, JSON, refusal.body()),
+    let (code, Reply { kind, body, policy }) = match reply(request, status).await {
+        Ok(reply) => (StatusCode::OK, reply),
+        Err(refusal) => (refusal.status, Reply::new(JSON, refusal.body())),
     };
     let length = body.len();
     let body = if request.method() == Method::HEAD { Vec::new() } else { body };
@@ -88,22 +102,21 @@ pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<
     set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     set(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if let Ok(policy) = HeaderValue::from_str(&content_policy(&nonce)) {
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
         set(CONTENT_SECURITY_POLICY, policy);
     }
     match code {
         StatusCode::METHOD_NOT_ALLOWED => set(ALLOW, HeaderValue::from_static("GET, HEAD")),
-        StatusCode::UPGRADE_REQUIRED => set(UPGRADE, HeaderValue::from_static("websocket")),
+        StatusCode::UPGRADE_REQUIRED => {
+            set(UPGRADE, HeaderValue::from_static("websocket"));
+            set(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         _ => {}
     }
     response
 }
 
-async fn reply<B, S: Status>(
-    request: &Request<B>,
-    status: &S,
-    nonce: &str,
-) -> Result<Reply, Refusal> {
+async fn reply<B, S: Status>(request: &Request<B>, status: &S) -> Result<Reply, Refusal> {
     let (path, query) = (request.uri().path(), request.uri().query());
     let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == path) else {
         return Err(not_found(path));
@@ -112,7 +125,7 @@ async fn reply<B, S: Status>(
         let message = format!("{path} answers GET and HEAD, not {}", request.method());
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
-    let json = |body| (JSON, body);
+    let json = |body: Vec<u8>| Reply::new(JSON, body);
     match page {
         Page::Instruments => listing::instruments(query, status.directory()).map(json),
         Page::Last => listing::last(query, status).await.map(json),
@@ -120,28 +133,39 @@ async fn reply<B, S: Status>(
         Page::Stream => Err(upgrade_required()),
         plain => {
             Query::parse(query, &[])?;
-            without_query(*plain, status, nonce).await
+            without_query(*plain, status).await
         }
     }
 }
 
 /// The pages that take no parameters.
-async fn without_query<S: Status>(page: Page, status: &S, nonce: &str) -> Result<Reply, Refusal> {
+async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refusal> {
     Ok(match page {
-        Page::Healthz => (TEXT, b"ok\n".to_vec()),
+        Page::Healthz => Reply::new(TEXT, "ok\n"),
         Page::Readyz => {
             status.readiness().map_err(not_ready)?;
-            (TEXT, b"ready\n".to_vec())
+            Reply::new(TEXT, "ready\n")
         }
         Page::Metrics => {
             let (feed, shards) = (status.feed().await, status.shards().await);
             let ready = status.readiness().is_ok();
-            (PROMETHEUS, metrics::page(status.info(), ready, &feed, &shards).into_bytes())
+            Reply::new(PROMETHEUS, metrics::page(status.info(), ready, &feed, &shards))
         }
-        Page::Status => (JSON, overview::status(status).await),
-        Page::Latency => (JSON, overview::latency(status).await),
-        _ => (HTML, INDEX.replace(NONCE, nonce).into_bytes()),
+        Page::Status => Reply::new(JSON, overview::status(status).await),
+        Page::Latency => Reply::new(JSON, overview::latency(status).await),
+        _ => index(),
     })
+}
+
+/// The live page runs its own script and style and asks its own server; nothing else, nowhere else.
+fn index() -> Reply {
+    let nonce = nonce();
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+         img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    Reply { policy: Cow::Owned(policy), ..Reply::new(HTML, INDEX.replace(NONCE, &nonce)) }
 }
 
 fn not_ready(why: String) -> Refusal {
@@ -157,14 +181,6 @@ fn not_found(path: &str) -> Refusal {
 fn upgrade_required() -> Refusal {
     let message = "this is a WebSocket: connect with ws://, as in websocat ws://HOST/v1/stream";
     Refusal::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message.to_owned())
-}
-
-/// The page runs its own script and style and asks its own server; nothing else, nowhere else.
-fn content_policy(nonce: &str) -> String {
-    format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
 }
 
 /// What nobody can guess; where the system has no randomness, the page gets no script.
