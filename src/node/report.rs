@@ -66,13 +66,13 @@ pub struct ShardReport {
     pub records: u64,
     /// Bytes delivered to the kernel.
     pub bytes: u64,
-    /// WebSocket messages sent.
-    pub frames: u64,
     /// System calls that sent them.
     pub sends: u64,
+    /// Records of the ring that were looked at.
+    pub examined: u64,
     /// Bytes that wait for slow sockets, now.
     pub queued_bytes: u64,
-    /// The most that waited for one connection.
+    /// Those of the connection that has most.
     pub queued_max: u64,
     /// Records that a newer state replaced for slow or rate-limited clients.
     pub conflated: u64,
@@ -80,6 +80,8 @@ pub struct ShardReport {
     pub dropped: u64,
     /// Times that a client was told of a gap.
     pub gaps: u64,
+    /// Records that the ring overwrote before the shard read them.
+    pub overrun: u64,
     /// Records between the ring's end and what it has read, now.
     pub lag_records: u64,
     /// The last sequence it has read.
@@ -126,12 +128,10 @@ pub struct Session {
     pub shard: usize,
     /// Its address.
     pub peer: SocketAddr,
-    /// Who it is, where it said so.
-    pub user: Option<String>,
     /// `dbn` or `json`.
     pub encoding: &'static str,
     /// When it came, ns.
-    pub since_ns: UnixNanos,
+    pub since: UnixNanos,
     /// What it has subscribed to.
     pub subscriptions: Vec<SessionSubscription>,
     /// Bytes that wait for it.
@@ -140,7 +140,7 @@ pub struct Session {
     pub records: u64,
     /// Bytes sent.
     pub bytes: u64,
-    /// `live`, `lagging`, `behind`, `closing`
+    /// `live`, `joining`, `behind` or `closing`.
     pub state: &'static str,
 }
 
@@ -149,18 +149,25 @@ pub struct Session {
 pub struct SessionSubscription {
     /// Its id within the connection.
     pub id: u64,
-    /// Schemas.
+    /// Its schemas.
     pub schemas: Vec<Schema>,
-    /// Symbols and patterns as it named them, comma separated.
-    pub symbols: String,
-    /// Records sent.
-    pub records: u64,
-    /// Records that a newer state replaced.
-    pub conflated: u64,
-    /// Records not delivered.
-    pub dropped: u64,
+    /// Its symbols: names, patterns, or `*`.
+    pub symbols: Vec<String>,
+    /// What it has counted.
+    pub counts: Counts,
     /// `conflate` or `disconnect`.
     pub policy: &'static str,
-    /// Updates a second and instrument at most.
-    pub max_rate: Option<u32>,
+    /// Updates a second and instrument at most; 0: every record.
+    pub max_rate: u32,
+}
+
+/// What became of the records of a subscription, since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Delivered.
+    pub records: u64,
+    /// Replaced by a newer state.
+    pub conflated: u64,
+    /// Lost.
+    pub dropped: u64,
 }

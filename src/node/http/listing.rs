@@ -56,7 +56,6 @@ struct Client {
     session: Decimal,
     shard: usize,
     peer: String,
-    user: Option<String>,
     encoding: &'static str,
     state: &'static str,
     since: Decimal,
@@ -72,7 +71,7 @@ struct Client {
 struct Subscription {
     subscription: Decimal,
     schemas: Vec<&'static str>,
-    symbols: String,
+    symbols: Vec<String>,
     policy: &'static str,
     max_rate: Option<u32>,
     records: Decimal,
@@ -166,16 +165,15 @@ fn price(units: i64) -> String {
 }
 
 fn client(session: Session, now: u64) -> Client {
-    let lived = now.saturating_sub(session.since_ns).max(1);
+    let lived = now.saturating_sub(session.since).max(1);
     let rate = u128::from(session.records) * u128::from(SECOND) / u128::from(lived);
     Client {
         session: Decimal(session.id),
         shard: session.shard,
         peer: session.peer.to_string(),
-        user: session.user,
         encoding: session.encoding,
         state: session.state,
-        since: Decimal(session.since_ns),
+        since: Decimal(session.since),
         queued_bytes: Decimal(session.queued_bytes),
         records: Decimal(session.records),
         bytes: Decimal(session.bytes),
@@ -190,10 +188,10 @@ fn subscription(subscription: SessionSubscription) -> Subscription {
         schemas: subscription.schemas.iter().map(|schema| schema.as_str()).collect(),
         symbols: subscription.symbols,
         policy: subscription.policy,
-        max_rate: subscription.max_rate,
-        records: Decimal(subscription.records),
-        conflated: Decimal(subscription.conflated),
-        dropped: Decimal(subscription.dropped),
+        max_rate: (subscription.max_rate > 0).then_some(subscription.max_rate),
+        records: Decimal(subscription.counts.records),
+        conflated: Decimal(subscription.counts.conflated),
+        dropped: Decimal(subscription.counts.dropped),
     }
 }
 

@@ -38,19 +38,20 @@ type PerShard = (&'static str, Kind, &'static str, fn(&ShardReport) -> u64);
 use Kind::{Counter, Gauge};
 
 #[rustfmt::skip]
-const PER_SHARD: [PerShard; 14] = [
+const PER_SHARD: [PerShard; 15] = [
     ("broadtape_connections", Gauge, "Connected clients.", |s| s.connections),
     ("broadtape_subscriptions", Gauge, "Subscriptions of connected clients.", |s| s.subscriptions),
     ("broadtape_audiences", Gauge, "Groups of clients that share framed bytes.", |s| s.audiences),
     ("broadtape_sent_records_total", Counter, "Records handed to the kernel, once for each client.", |s| s.records),
     ("broadtape_sent_bytes_total", Counter, "Bytes handed to the kernel.", |s| s.bytes),
-    ("broadtape_sent_frames_total", Counter, "WebSocket messages handed to the kernel.", |s| s.frames),
     ("broadtape_sends_total", Counter, "System calls that sent them.", |s| s.sends),
     ("broadtape_queued_bytes", Gauge, "Bytes that wait for slow clients.", |s| s.queued_bytes),
-    ("broadtape_queued_max_bytes", Gauge, "The most that waited for one client.", |s| s.queued_max),
+    ("broadtape_queued_max_bytes", Gauge, "Those of the client that has most.", |s| s.queued_max),
     ("broadtape_conflated_records_total", Counter, "Records that a newer state replaced before they were sent.", |s| s.conflated),
     ("broadtape_dropped_records_total", Counter, "Records that did not reach a client.", |s| s.dropped),
     ("broadtape_gaps_total", Counter, "Gaps that clients were told of.", |s| s.gaps),
+    ("broadtape_ring_read_records_total", Counter, "Records of the ring that the shard has looked at.", |s| s.examined),
+    ("broadtape_ring_overrun_records_total", Counter, "Records that the ring overwrote before the shard read them.", |s| s.overrun),
     ("broadtape_ring_lag_records", Gauge, "Records published and not yet read by the shard.", |s| s.lag_records),
     ("broadtape_ring_read_seq", Gauge, "Sequence of the last record that the shard has read.", |s| s.read_seq),
 ];

@@ -51,6 +51,7 @@ struct Shard {
     conflated: Decimal,
     dropped: Decimal,
     gaps: Decimal,
+    overrun: Decimal,
     lag_records: Decimal,
 }
 
@@ -182,6 +183,7 @@ fn shard_of(report: &ShardReport) -> Shard {
         conflated: Decimal(report.conflated),
         dropped: Decimal(report.dropped),
         gaps: Decimal(report.gaps),
+        overrun: Decimal(report.overrun),
         lag_records: Decimal(report.lag_records),
     }
 }

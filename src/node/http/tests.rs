@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::answer;
 use crate::clock::SECOND;
 use crate::latency::{Latency, Stage};
-use crate::node::report::{FeedReport, Info, Session, SessionSubscription, ShardReport, Status};
+use crate::node::report::{
+    Counts, FeedReport, Info, Session, SessionSubscription, ShardReport, Status,
+};
 use crate::wire::instrument::{Directory, Instrument, bit};
 use crate::wire::record::{Schema, TradeMsg, bytes_of, header, publish_into, rtype};
 
@@ -89,20 +91,17 @@ fn session(id: u64) -> Session {
     let subscription = SessionSubscription {
         id: 1,
         schemas: vec![Schema::Trades],
-        symbols: "AAPL,ES*".to_owned(),
-        records: 3,
-        conflated: 0,
-        dropped: 0,
+        symbols: vec!["AAPL".to_owned(), "ES*".to_owned()],
+        counts: Counts { records: 3, ..Counts::default() },
         policy: "disconnect",
-        max_rate: None,
+        max_rate: 0,
     };
     Session {
         id,
         shard: 0,
         peer: "[::1]:9".parse().unwrap(),
-        user: None,
         encoding: "dbn",
-        since_ns: 1,
+        since: 1,
         subscriptions: vec![subscription],
         queued_bytes: 0,
         records: 3,
@@ -276,7 +275,9 @@ async fn sessions_come_in_pages() {
     assert_eq!((first["sessions"].as_array().unwrap().len(), &first["next"]), (3, &"3".into()));
     let client = &first["sessions"][0];
     assert_eq!((&client["session"], &client["peer"]), (&"1".into(), &"[::1]:9".into()));
-    assert_eq!(client["subscriptions"][0]["symbols"], "AAPL,ES*");
+    let subscription = &client["subscriptions"][0];
+    assert_eq!(subscription["symbols"], serde_json::json!(["AAPL", "ES*"]));
+    assert_eq!((&subscription["records"], &subscription["max_rate"]), (&"3".into(), &Value::Null));
     let second = json("/v1/sessions?limit=3&next=3").await;
     assert_eq!((second["sessions"].as_array().unwrap().len(), &second["next"]), (2, &Value::Null));
 }
