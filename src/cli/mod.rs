@@ -9,7 +9,6 @@ mod replay;
 mod serve;
 mod settings;
 
-use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -65,18 +64,17 @@ enum Early {
 
 /// The configuration of a command that is to run, with its log started.
 fn configured<C: Configured>(typed: Typed<C>) -> Result<Config, Early> {
-    let usage = |error: &dyn Display| Early::Usage(error.to_string());
     let print = typed.print_config;
-    let config = typed.load().map_err(|error| usage(&error))?;
+    let config = typed.load().map_err(|error| Early::Usage(error.to_string()))?;
+    logging::start(&config.log)
+        .map_err(|error| Early::Usage(format!("log can't be {:?}: {error}", config.log.filter)))?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     if print {
         // A reader that went away (`| head`) has what it wanted.
         let _ = std::io::stdout().write_all(config.to_toml().as_bytes());
         return Err(Early::Done);
-    }
-    logging::start(&config.log)
-        .map_err(|error| usage(&format_args!("log can't be {:?}: {error}", config.log.filter)))?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
     }
     Ok(config)
 }

@@ -1,4 +1,4 @@
-//! The table of settings: one row is a flag, a variable, a key of the file, its help and its default.
+//! The table of settings: one row is a flag, a variable, a key of the file, its help, its default.
 
 /// What a setting is about; says which commands have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

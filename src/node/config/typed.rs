@@ -51,8 +51,8 @@ impl Typed {
         Ok(())
     }
 
-    /// Adds the environment: stronger than the file. An empty variable is none. A variable that only
-    /// looks like ours is warned of (an orchestrator may have set it), a misspelt one is an error.
+    /// Adds the environment: stronger than the file. An empty variable is none. One that only looks
+    /// like ours is warned of (an orchestrator may have set it), a misspelt one is an error.
     ///
     /// # Errors
     /// [`ConfigError::UnknownKey`].

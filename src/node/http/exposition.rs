@@ -71,7 +71,8 @@ mod tests {
         page.family("a_total", Kind::Counter, "Help.");
         page.sample("a_total", &[("x", "1"), ("y", "\"\\\n")], 7);
         page.sample("a_total", &[], 0.5);
-        let want = "# HELP a_total Help.\n# TYPE a_total counter\na_total{x=\"1\",y=\"\\\"\\\\\\n\"} 7\n\
+        let want = "# HELP a_total Help.\n# TYPE a_total counter\n\
+                    a_total{x=\"1\",y=\"\\\"\\\\\\n\"} 7\n\
                     a_total 0.5\n";
         assert_eq!(page.finish(), want);
     }
