@@ -1,7 +1,7 @@
 //! Latency by stage: one HDR histogram each, nanoseconds, merged from shards on demand.
 //!
 //! Two significant digits (a value is at most 1 % off), 1 ns to a minute: 30 KiB a stage, allocated
-//! when it is built and never again. Nothing is sampled: a flush records all of its records at once.
+//! when it is built and never again. Nothing is sampled: a flush records all its records at once.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod feed;
 pub mod latency;
 pub mod limits;
+pub mod node;
 pub mod ring;
 pub mod shard;
 pub mod socket;

@@ -1,0 +1,260 @@
+//! Second pass: what was typed becomes plain options, or an error that says what would be right.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::error::{ConfigError, Origin};
+use super::settings::{self, Command};
+use super::typed::{Given, Typed};
+use crate::limits::{
+    CLIENT_MESSAGE_MAX, ClientLimits, ECHO_MESSAGE_MAX, HEARTBEAT_BUSY, INSTRUMENTS_MAX, QUEUE_MIN,
+    RING_MAX, RING_MIN, SHARDS_MAX,
+};
+use crate::node::options::{FeedOptions, LogFormat, LogOptions, Options, Speed, Start};
+use crate::node::units;
+
+const MICROSECOND: Duration = Duration::from_micros(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A server's options.
+///
+/// # Errors
+/// [`ConfigError`]: the first value that is wrong.
+pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
+    let shards = one(typed, "shards", shards)?;
+    Ok(Options {
+        listen: listen(typed)?,
+        shards,
+        ring_bytes: size(typed, "ring", RING_MIN..=RING_MAX)?,
+        start: one(typed, "start", start)?,
+        busy: one(typed, "busy", switch)?,
+        pin: one(typed, "pin", |text| if text == "auto" { Ok(shards > 1) } else { switch(text) })?,
+        flush_interval: one(typed, "flush_interval", flush_interval)?,
+        drain: time(typed, "drain", Duration::ZERO..=HOUR)?,
+        handshake: time(typed, "handshake_timeout", Duration::from_millis(100)..=MINUTE)?,
+        enable_echo: one(typed, "enable_echo", switch)?,
+        clients: clients(typed)?,
+    })
+}
+
+fn clients(typed: &Typed) -> Result<ClientLimits, ConfigError> {
+    let ping = time(typed, "ping", Duration::from_millis(100)..=HOUR)?;
+    let pong_timeout = time(typed, "pong_timeout", Duration::from_millis(100)..=2 * HOUR)?;
+    if pong_timeout <= ping {
+        let Given { texts, origin } = get(typed, "pong_timeout");
+        let reason = format!("it has to be longer than ping ({ping:?})");
+        return Err(bad("pong_timeout", texts.join(","), origin, &reason));
+    }
+    Ok(ClientLimits {
+        queue: size(typed, "queue", QUEUE_MIN..=1 << 30)?,
+        heartbeat: time(typed, "heartbeat", Duration::from_millis(10)..=HEARTBEAT_BUSY)?,
+        ping,
+        pong_timeout,
+        message_max: size(typed, "message_max", CLIENT_MESSAGE_MAX / 64..=ECHO_MESSAGE_MAX)?,
+        rate: number(typed, "message_rate", 1..=1_000_000)?,
+        burst: number(typed, "message_burst", 1..=1_000_000)?,
+        symbols: number(typed, "symbols_per_request", 1..=INSTRUMENTS_MAX)?,
+        subscriptions: number(typed, "subscriptions", 1..=usize::from(u16::MAX))?,
+    })
+}
+
+/// What the command plays.
+///
+/// # Errors
+/// [`ConfigError`]: the first value that is wrong.
+pub(super) fn feed(typed: &Typed, command: Command) -> Result<FeedOptions, ConfigError> {
+    if command == Command::Replay {
+        return recording(typed);
+    }
+    let symbols = number(typed, "symbols", 1..=20_000)?;
+    let rate = number(typed, "rate", 1..=100_000_000)?;
+    let kind = one(typed, "feed", |text| match text {
+        "sim" | "metronome" => Ok(text.to_owned()),
+        _ => Err("it is sim or metronome"),
+    })?;
+    if kind == "metronome" {
+        return Ok(FeedOptions::Metronome { symbols, rate });
+    }
+    let scenario = one(typed, "scenario", |text| match text {
+        "" => Err("it is the name of a scenario or the path of its file"),
+        _ => Ok(text.to_owned()),
+    })?;
+    Ok(FeedOptions::Sim { scenario, symbols, rate, seed: number(typed, "seed", 0..=u64::MAX)? })
+}
+
+fn recording(typed: &Typed) -> Result<FeedOptions, ConfigError> {
+    let files: Vec<_> = get(typed, settings::FILES).texts.into_iter().map(PathBuf::from).collect();
+    if files.is_empty() {
+        return Err(ConfigError::NoFiles);
+    }
+    let max_gap = one(typed, "max_gap", |text| match text {
+        "none" => Ok(None),
+        _ => units::duration(text).map(Some).map_err(|error| format!("{error}, or none")),
+    })?;
+    Ok(FeedOptions::Replay {
+        files,
+        speed: one(typed, "speed", speed)?,
+        max_gap,
+        repeat: one(typed, "loop", switch)?,
+        derive: one(typed, "derive", switch)?,
+        exit: one(typed, "exit", switch)?,
+    })
+}
+
+/// What is logged; the filter is checked where it is used.
+///
+/// # Errors
+/// [`ConfigError::BadValue`].
+pub(super) fn log(typed: &Typed) -> Result<LogOptions, ConfigError> {
+    let filter = one(typed, "log", |text| Ok::<_, &str>(text.to_owned()))?;
+    let format = one(typed, "log_format", |text| match text {
+        "auto" => Ok(LogFormat::Auto),
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("it is text, json or auto"),
+    })?;
+    Ok(LogOptions { filter, format })
+}
+
+/// Cores that this process may run on: its inherited CPU mask, within its cgroup's quota.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn shards(text: &str) -> Result<usize, String> {
+    match text {
+        "auto" => Ok((cores() - 1).clamp(1, SHARDS_MAX)),
+        _ => within(text, 1..=SHARDS_MAX).map_err(|error| format!("{error}, or auto")),
+    }
+}
+
+fn flush_interval(text: &str) -> Result<Option<Duration>, String> {
+    match units::duration(text).map_err(|error| format!("{error}, or 0"))? {
+        Duration::ZERO => Ok(None),
+        time if (MICROSECOND..=SECOND).contains(&time) => Ok(Some(time)),
+        _ => Err(format!("it is 0, or from {MICROSECOND:?} to {SECOND:?}")),
+    }
+}
+
+fn start(text: &str) -> Result<Start, &'static str> {
+    let wrong = "it is now, on-subscribe, or on-subscribe=N with N from 1 to 1000000";
+    match text.split_once('=') {
+        None if text == "now" => Ok(Start::Now),
+        None if text == "on-subscribe" => Ok(Start::OnSubscribe(1)),
+        Some(("on-subscribe", n)) => {
+            within(n, 1..=1_000_000).map(Start::OnSubscribe).map_err(|_| wrong)
+        }
+        _ => Err(wrong),
+    }
+}
+
+fn speed(text: &str) -> Result<Speed, &'static str> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    match text.parse() {
+        Ok(times) if (0.01..=1000.0).contains(&times) => Ok(Speed::Times(times)),
+        _ => Err("it is a number from 0.01 to 1000, or max"),
+    }
+}
+
+fn listen(typed: &Typed) -> Result<Vec<SocketAddr>, ConfigError> {
+    let Given { texts, origin } = get(typed, "listen");
+    if texts.is_empty() {
+        return Err(bad("listen", String::new(), origin, "it needs at least one ADDR:PORT"));
+    }
+    let mut all: Vec<SocketAddr> = Vec::with_capacity(texts.len());
+    for text in texts {
+        let wrong = |reason: &str| bad("listen", text.clone(), origin.clone(), reason);
+        let address = text.parse().map_err(|_| {
+            wrong("it is an address and a port, such as 127.0.0.1:8080 or [::]:8080")
+        })?;
+        if address_repeats(&all, address) {
+            return Err(wrong("it is given twice"));
+        }
+        all.push(address);
+    }
+    Ok(all)
+}
+
+/// Port 0 may stand any number of times: each gets its own.
+fn address_repeats(all: &[SocketAddr], address: SocketAddr) -> bool {
+    address.port() != 0 && all.contains(&address)
+}
+
+fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("it is true or false"),
+    }
+}
+
+fn number<T>(typed: &Typed, key: &'static str, range: RangeInclusive<T>) -> Result<T, ConfigError>
+where
+    T: FromStr + PartialOrd + Display + Copy,
+{
+    one(typed, key, |text| within(text, range.clone()))
+}
+
+fn within<T>(text: &str, range: RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    match text.replace('_', "").parse() {
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => Err(format!("it is a whole number from {} to {}", range.start(), range.end())),
+    }
+}
+
+fn size(
+    typed: &Typed,
+    key: &'static str,
+    range: RangeInclusive<usize>,
+) -> Result<usize, ConfigError> {
+    one(typed, key, |text| match units::bytes(text) {
+        Err(error) => Err(error.to_string()),
+        Ok(bytes) if range.contains(&bytes) => Ok(bytes),
+        Ok(_) => Err(format!("it is from {} to {} bytes", range.start(), range.end())),
+    })
+}
+
+fn time(
+    typed: &Typed,
+    key: &'static str,
+    range: RangeInclusive<Duration>,
+) -> Result<Duration, ConfigError> {
+    one(typed, key, |text| match units::duration(text) {
+        Err(error) => Err(error.to_string()),
+        Ok(time) if range.contains(&time) => Ok(time),
+        Ok(_) => Err(format!("it is from {:?} to {:?}", range.start(), range.end())),
+    })
+}
+
+/// The value of a setting that has one, parsed.
+fn one<T, E: Display>(
+    typed: &Typed,
+    key: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, ConfigError> {
+    let Given { mut texts, origin } = get(typed, key);
+    let text = texts.pop().unwrap_or_default();
+    parse(text.trim()).map_err(|reason| bad(key, text.clone(), origin, &reason.to_string()))
+}
+
+fn get(typed: &Typed, key: &'static str) -> Given {
+    settings::find(key).map_or_else(
+        || Given { texts: Vec::new(), origin: Origin::Default },
+        |setting| typed.get(setting),
+    )
+}
+
+fn bad(key: &'static str, value: String, origin: Origin, reason: &str) -> ConfigError {
+    ConfigError::BadValue { origin, key, value, reason: reason.to_owned() }
+}

@@ -1,0 +1,203 @@
+//! The table of settings: one row is a flag, a variable, a key of the file, its help, its default.
+
+/// What a setting is about; says which commands have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The server itself.
+    Server,
+    /// The bounds on one client.
+    Clients,
+    /// The log.
+    Log,
+    /// The feed of `serve`.
+    Market,
+    /// The feed of `replay`.
+    Recording,
+}
+
+impl Group {
+    /// Its heading in `--help`.
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Server => "Server",
+            Self::Clients => "Each client",
+            Self::Log => "Log",
+            Self::Market => "Market",
+            Self::Recording => "Recording",
+        }
+    }
+}
+
+/// The commands that are configured this way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// `broadtape serve`
+    Serve,
+    /// `broadtape replay`
+    Replay,
+}
+
+impl Command {
+    /// The settings it has, in the order of the table.
+    pub fn settings(self) -> impl Iterator<Item = &'static Setting> {
+        let without = match self {
+            Self::Serve => Recording,
+            Self::Replay => Market,
+        };
+        SETTINGS.iter().filter(move |setting| setting.group != without)
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Replay => "replay",
+        }
+    }
+}
+
+/// How many values a setting has, and of what form in TOML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A string.
+    Text,
+    /// A number.
+    Number,
+    /// True or false.
+    Switch,
+    /// Several strings: the flag may be repeated, the variable is comma separated.
+    List,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Setting {
+    /// What it is about.
+    pub group: Group,
+    /// Its key in the file; `--flush-interval` and `BROADTAPE_FLUSH_INTERVAL` follow from it.
+    pub key: &'static str,
+    /// Its form.
+    pub form: Form,
+    /// What stands for its value in `--help`.
+    pub value: &'static str,
+    /// Its default, as one would type it; an empty list where it is empty.
+    pub default: &'static str,
+    /// What it does.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// Its flag, without the dashes in front.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    /// Its environment variable.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.to_uppercase())
+    }
+}
+
+/// The one setting that is no flag: the files of `broadtape replay FILE…`.
+pub const FILES: &str = "files";
+
+/// What the environment variables begin with.
+pub const PREFIX: &str = "BROADTAPE_";
+
+/// The setting of a key.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The known key that is most like an unknown one, if any is.
+pub fn nearest(unknown: &str) -> Option<&'static str> {
+    let unknown = unknown.to_lowercase().replace('-', "_");
+    let distance = |key: &str| strsim::damerau_levenshtein(&unknown, key);
+    let near = SETTINGS.iter().map(|setting| setting.key).min_by_key(|key| distance(key))?;
+    (distance(near) <= near.len().div_ceil(4)).then_some(near)
+}
+
+const fn row(
+    group: Group,
+    key: &'static str,
+    form: Form,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { group, key, form, value, default, help }
+}
+
+use Form::{List, Number, Switch, Text};
+use Group::{Clients, Log, Market, Recording, Server};
+
+/// Every setting. The defaults are those of [`limits`](crate::limits); a test holds them equal.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    row(Recording, FILES, List, "FILE", "", "DBN files (v1 to v3, plain or zstd), merged by time"),
+    row(Recording, "speed", Text, "TIMES|max", "1", "Times its own pace, or as fast as the slowest subscriber takes it"),
+    row(Recording, "max_gap", Text, "DURATION|none", "none", "Shorten longer holes to this"),
+    row(Recording, "loop", Switch, "BOOL", "false", "Start over at the end"),
+    row(Recording, "derive", Switch, "BOOL", "false", "Add the schemas that can be derived: bars, bbo"),
+    row(Recording, "exit", Switch, "BOOL", "false", "Leave at the end instead of staying up"),
+
+    row(Market, "feed", Text, "FEED", "sim", "Where the ticks come from: sim (a market) or metronome (evenly paced trades)"),
+    row(Market, "scenario", Text, "NAME|FILE", "calm", "What the market goes through: calm, open, halt, crash, burst, or a TOML file"),
+    row(Market, "symbols", Number, "N", "200", "Instruments, 1 to 20000"),
+    row(Market, "rate", Number, "N", "20000", "Records a second over all instruments"),
+    row(Market, "seed", Number, "N", "1", "The same seed makes the same market"),
+
+    row(Server, "listen", List, "ADDR:PORT", "127.0.0.1:8080", "Where to listen; may be repeated; port 0 lets the system choose"),
+    row(Server, "shards", Text, "N|auto", "auto", "Threads that serve clients; auto: the CPU mask's cores but one, at least 1"),
+    row(Server, "ring", Text, "SIZE", "64MiB", "Memory of the ring: how much a slow shard may lag, and how far back `from` reaches"),
+    row(Server, "start", Text, "WHEN", "now", "When the feed begins: now, on-subscribe, or on-subscribe=N connections"),
+    row(Server, "busy", Switch, "BOOL", "false", "Shards never sleep: lower latency for a core each"),
+    row(Server, "pin", Text, "BOOL|auto", "auto", "Pin shards to cores; auto: where there are several"),
+    row(Server, "flush_interval", Text, "DURATION", "0", "Collect for this long before a send; 0: send at once what one turn brought"),
+    row(Server, "drain", Text, "DURATION", "10s", "Window over which clients are sent away on SIGTERM"),
+    row(Server, "handshake_timeout", Text, "DURATION", "5s", "Longest from accept to the answer"),
+    row(Server, "enable_echo", Switch, "BOOL", "false", "Serve /v1/echo, for WebSocket conformance tests"),
+
+    row(Clients, "queue", Text, "SIZE", "1MiB", "Unsent bytes that a client may have before it counts as slow"),
+    row(Clients, "heartbeat", Text, "DURATION", "1s", "Heartbeat on a quiet connection"),
+    row(Clients, "ping", Text, "DURATION", "20s", "Between two pings"),
+    row(Clients, "pong_timeout", Text, "DURATION", "60s", "Without a pong for this long, a client is closed"),
+    row(Clients, "message_max", Text, "SIZE", "64KiB", "Largest message it may send"),
+    row(Clients, "message_rate", Number, "N", "20", "Messages a second that it may send"),
+    row(Clients, "message_burst", Number, "N", "50", "Messages that it may send at once"),
+    row(Clients, "symbols_per_request", Number, "N", "1024", "Symbols in one request"),
+    row(Clients, "subscriptions", Number, "N", "256", "Subscriptions it may have"),
+
+    row(Log, "log", Text, "FILTER", "info", "error, warn, info, debug, trace, or directives such as info,broadtape::feed=debug"),
+    row(Log, "log_format", Text, "FORMAT", "auto", "text, json, or auto: text on a terminal, JSON otherwise"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_stands_once() {
+        for (n, setting) in SETTINGS.iter().enumerate() {
+            assert!(SETTINGS[..n].iter().all(|other| other.key != setting.key), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_is_near() {
+        for (typo, key) in [
+            ("shard", Some("shards")),
+            ("flush-interval", Some("flush_interval")),
+            ("flushinterval", Some("flush_interval")),
+            ("pong_timout", Some("pong_timeout")),
+            ("LISTEN", Some("listen")),
+            ("isten", Some("listen")),
+            ("data", None),
+            ("service_host", None),
+            ("port", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typo), key, "{typo}");
+        }
+    }
+}

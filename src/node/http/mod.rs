@@ -1,0 +1,197 @@
+//! The HTTP pages: the live page, health, metrics, and what there is, as JSON.
+//!
+//! [`answer`] is a function of a request and a [`Status`]; the gate calls it for every request that
+//! is not the stream's. Bodies of requests are never read. Every integer of 64 bits is a decimal
+//! string in JSON, as on the stream.
+
+mod decimal;
+mod exposition;
+mod listing;
+mod metrics;
+mod overview;
+mod query;
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, HeaderValue, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use serde::Serialize;
+
+use super::report::Status;
+use query::Query;
+use refusal::Refusal;
+
+/// The live page; `NONCE` stands where its own script and style carry their pass.
+const INDEX: &str = include_str!("index.html");
+const NONCE: &str = "{{nonce}}";
+
+/// The content policy of everything that is no page.
+const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What can be asked for.
+#[derive(Clone, Copy)]
+enum Page {
+    Index,
+    Healthz,
+    Readyz,
+    Metrics,
+    Status,
+    Latency,
+    Instruments,
+    Last,
+    Sessions,
+    Stream,
+}
+
+const PAGES: [(&str, Page); 10] = [
+    ("/", Page::Index),
+    ("/healthz", Page::Healthz),
+    ("/readyz", Page::Readyz),
+    ("/metrics", Page::Metrics),
+    ("/v1/status", Page::Status),
+    ("/v1/latency", Page::Latency),
+    ("/v1/instruments", Page::Instruments),
+    ("/v1/last", Page::Last),
+    ("/v1/sessions", Page::Sessions),
+    ("/v1/stream", Page::Stream),
+];
+
+/// A good answer.
+struct Reply {
+    kind: &'static str,
+    body: Vec<u8>,
+    policy: Cow<'static, str>,
+}
+
+impl Reply {
+    fn new(kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { kind, body: body.into(), policy: Cow::Borrowed(NO_CONTENT) }
+    }
+}
+
+/// Answers a request that does not upgrade.
+pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<Full<Bytes>> {
+    let (code, Reply { kind, body, policy }) = match reply(request, status).await {
+        Ok(reply) => (StatusCode::OK, reply),
+        Err(refusal) => (refusal.status, Reply::new(JSON, refusal.body())),
+    };
+    let length = body.len();
+    let body = if request.method() == Method::HEAD { Vec::new() } else { body };
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = code;
+    let mut set = |name: HeaderName, value| {
+        response.headers_mut().insert(name, value);
+    };
+    set(CONTENT_TYPE, HeaderValue::from_static(kind));
+    set(CONTENT_LENGTH, HeaderValue::from(length));
+    set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    set(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        set(CONTENT_SECURITY_POLICY, policy);
+    }
+    match code {
+        StatusCode::METHOD_NOT_ALLOWED => set(ALLOW, HeaderValue::from_static("GET, HEAD")),
+        StatusCode::UPGRADE_REQUIRED => {
+            set(UPGRADE, HeaderValue::from_static("websocket"));
+            set(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
+        _ => {}
+    }
+    response
+}
+
+async fn reply<B, S: Status>(request: &Request<B>, status: &S) -> Result<Reply, Refusal> {
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == path) else {
+        return Err(not_found(path));
+    };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let message = format!("{path} answers GET and HEAD, not {}", request.method());
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
+    }
+    let json = |body: Vec<u8>| Reply::new(JSON, body);
+    match page {
+        Page::Instruments => listing::instruments(query, status.directory()).map(json),
+        Page::Last => listing::last(query, status).await.map(json),
+        Page::Sessions => listing::sessions(query, status).await.map(json),
+        Page::Stream => Err(upgrade_required()),
+        plain => {
+            Query::parse(query, &[])?;
+            without_query(*plain, status).await
+        }
+    }
+}
+
+/// The pages that take no parameters.
+async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refusal> {
+    Ok(match page {
+        Page::Healthz => Reply::new(TEXT, "ok\n"),
+        Page::Readyz => {
+            status.readiness().map_err(not_ready)?;
+            Reply::new(TEXT, "ready\n")
+        }
+        Page::Metrics => {
+            let (feed, shards) = (status.feed().await, status.shards().await);
+            let ready = status.readiness().is_ok();
+            Reply::new(PROMETHEUS, metrics::page(status.info(), ready, &feed, &shards))
+        }
+        Page::Status => Reply::new(JSON, overview::status(status).await),
+        Page::Latency => Reply::new(JSON, overview::latency(status).await),
+        _ => index(),
+    })
+}
+
+/// The live page runs its own script and style and asks its own server; nothing else, nowhere else.
+fn index() -> Reply {
+    let nonce = nonce();
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+         img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    Reply { policy: Cow::Owned(policy), ..Reply::new(HTML, INDEX.replace(NONCE, &nonce)) }
+}
+
+fn not_ready(why: String) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why)
+}
+
+fn not_found(path: &str) -> Refusal {
+    let pages: Vec<_> = PAGES.iter().map(|(path, _)| *path).collect();
+    let message = format!("there is no {path}; there are {}", pages.join(", "));
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", message)
+}
+
+fn upgrade_required() -> Refusal {
+    let message = "this is a WebSocket: connect with ws://, as in websocat ws://HOST/v1/stream";
+    Refusal::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message.to_owned())
+}
+
+/// What nobody can guess; where the system has no randomness, the page gets no script.
+fn nonce() -> String {
+    match (SysRng.try_next_u64(), SysRng.try_next_u64()) {
+        (Ok(high), Ok(low)) => format!("{high:016x}{low:016x}"),
+        _ => String::new(),
+    }
+}
+
+/// A value as JSON. Nothing here has a form that JSON lacks.
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}

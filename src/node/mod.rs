@@ -1,0 +1,7 @@
+//! node: the control plane. What an operator sets, and what people and machines are told over HTTP.
+
+pub mod config;
+pub mod http;
+pub mod options;
+pub mod report;
+pub mod units;

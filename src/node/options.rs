@@ -1,0 +1,110 @@
+//! What was configured, checked: plain data that the rest of the program is started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits::ClientLimits;
+
+/// What a server is built and run with, whatever its feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Where it listens, one socket each; port 0 lets the system choose.
+    pub listen: Vec<SocketAddr>,
+    /// Shard threads, 1 to [`SHARDS_MAX`](crate::limits::SHARDS_MAX).
+    pub shards: usize,
+    /// Bytes of the ring's slots.
+    pub ring_bytes: usize,
+    /// When the feeds begin.
+    pub start: Start,
+    /// Never park: readers spin, a core each.
+    pub busy: bool,
+    /// Pin each shard to a core of the inherited CPU mask.
+    pub pin: bool,
+    /// Collect for this long before a send; none: send when a turn is done.
+    pub flush_interval: Option<Duration>,
+    /// Window over which connections are closed on SIGTERM.
+    pub drain: Duration,
+    /// From accept to the answer of a handshake.
+    pub handshake: Duration,
+    /// Serve `/v1/echo`, for conformance tests.
+    pub enable_echo: bool,
+    /// The bounds on one client.
+    pub clients: ClientLimits,
+}
+
+/// When the feeds begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At once.
+    Now,
+    /// Once this many connections have subscribed.
+    OnSubscribe(usize),
+}
+
+/// Where the ticks come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FeedOptions {
+    /// The simulated market.
+    Sim {
+        /// A scenario's name, or the path of its file.
+        scenario: String,
+        /// Instruments.
+        symbols: u32,
+        /// Records a second.
+        rate: u64,
+        /// The same seed makes the same market.
+        seed: u64,
+    },
+    /// Evenly paced trades, for comparisons.
+    Metronome {
+        /// Instruments.
+        symbols: u32,
+        /// Records a second.
+        rate: u64,
+    },
+    /// Recorded files.
+    Replay {
+        /// DBN files, merged by time.
+        files: Vec<PathBuf>,
+        /// How fast.
+        speed: Speed,
+        /// Longer holes are shortened to this.
+        max_gap: Option<Duration>,
+        /// Start over at the end.
+        repeat: bool,
+        /// Add the schemas that can be derived.
+        derive: bool,
+        /// Leave at the end, once the last client has its records.
+        exit: bool,
+    },
+}
+
+/// How fast a recording is played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// Times its own pace, 0.01 to 1000.
+    Times(f64),
+    /// As fast as the slowest subscriber takes it.
+    Max,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// A level, or `target=level` directives, comma separated.
+    pub filter: String,
+    /// Its form.
+    pub format: LogFormat,
+}
+
+/// The form of the log on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
