@@ -1,5 +1,6 @@
 //! broadtape: a market's ticks in, out to many.
 
+pub mod cli;
 pub mod clock;
 pub mod feed;
 pub mod limits;
