@@ -141,10 +141,11 @@ impl Ledger {
         }
     }
 
-    /// The server's counts of everything before this message; true where there are any and they
+    /// The server's counts of everything before this message; true where they are there, whole, and
     /// agree with ours.
     pub(crate) fn compare(&mut self, counts: &Counts) -> bool {
-        if counts.records.is_none() && counts.subscriptions.is_empty() {
+        let none = counts.records.is_none() && counts.subscriptions.is_empty();
+        if none || !counts.next.is_null() {
             return false;
         }
         let sum = |part: fn(&_) -> u64| counts.subscriptions.iter().map(part).sum::<u64>();
@@ -192,7 +193,7 @@ mod tests {
 
     fn counts(records: u64) -> Counts {
         let one = SubscriptionCounts { records: Number(records), ..SubscriptionCounts::default() };
-        Counts { records: Some(Number(records)), subscriptions: vec![one] }
+        Counts { records: Some(Number(records)), subscriptions: vec![one], ..Counts::default() }
     }
 
     #[test]

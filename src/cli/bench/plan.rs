@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::cli::client::http::get_json;
+use crate::cli::client::message::Number;
 use crate::cli::client::request::{self, SYMBOLS_PER_REQUEST};
 use crate::cli::client::target::Target;
 use crate::limits::CLIENT_BURST;
@@ -126,6 +127,9 @@ impl Plan {
     }
 }
 
+/// The page of a server's instruments.
+const INSTRUMENTS: &str = "/v1/instruments";
+
 async fn all_symbols(target: &Target) -> Result<Vec<String>, PlanError> {
     #[derive(Deserialize)]
     struct Instrument {
@@ -134,19 +138,16 @@ async fn all_symbols(target: &Target) -> Result<Vec<String>, PlanError> {
     #[derive(Deserialize)]
     struct Page {
         instruments: Vec<Instrument>,
-        #[serde(default)]
-        next: serde_json::Value,
+        next: Option<Number>,
     }
     let mut symbols = Vec::new();
-    let mut path = "/v1/instruments".to_owned();
+    let mut path = INSTRUMENTS.to_owned();
     loop {
         let page: Page = get_json(target, &path).await?;
         symbols.extend(page.instruments.into_iter().map(|instrument| instrument.symbol));
         path = match page.next {
-            serde_json::Value::String(next) if next.starts_with('/') => next,
-            serde_json::Value::String(next) => format!("/v1/instruments?from={next}"),
-            serde_json::Value::Number(next) => format!("/v1/instruments?from={next}"),
-            _ => break,
+            Some(next) => format!("{INSTRUMENTS}?next={}", next.0),
+            None => break,
         };
     }
     symbols.sort_unstable();

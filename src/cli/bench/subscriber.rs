@@ -211,7 +211,7 @@ impl Subscriber {
     }
 
     fn answer(&mut self, answer: Answer) -> Result<(), End> {
-        if answer.method == "subscriptions" {
+        if answer.method.as_deref() == Some("subscriptions") {
             let counts: Counts = final_counts(answer).map_err(End::Message)?;
             if self.ledger.compare(&counts) {
                 self.ledger.verified();
@@ -240,7 +240,7 @@ fn final_counts(answer: Answer) -> Result<Counts, String> {
     }
     Ok(match answer.result()? {
         Either::Whole(counts) => counts,
-        Either::List(subscriptions) => Counts { records: None, subscriptions },
+        Either::List(subscriptions) => Counts { subscriptions, ..Counts::default() },
     })
 }
 

@@ -53,6 +53,9 @@ pub(crate) struct Counts {
     pub(crate) records: Option<Number>,
     #[serde(default)]
     pub(crate) subscriptions: Vec<SubscriptionCounts>,
+    /// Not all subscriptions fit this message.
+    #[serde(default)]
+    pub(crate) next: Value,
 }
 
 /// One subscription's part of [`Counts`].
@@ -103,11 +106,32 @@ pub(crate) struct Closing {
     code: u16,
     #[serde(default)]
     reason: String,
+    #[serde(default)]
+    message: String,
 }
 
 impl fmt::Display for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.code, self.reason)
+        write!(f, "{} {}", self.code, self.reason)?;
+        if self.message.is_empty() { Ok(()) } else { write!(f, " ({})", self.message) }
+    }
+}
+
+/// What became of a feed, a clock or the recorder.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Status {
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status of the server: {} {}", self.source, self.state)?;
+        if self.message.is_empty() { Ok(()) } else { write!(f, " ({})", self.message) }
     }
 }
 
@@ -155,13 +179,15 @@ pub(crate) struct Mapped {
 pub(crate) struct Subscribed {
     pub(crate) instruments: Vec<Mapped>,
     pub(crate) rejected: Vec<Rejected>,
+    /// Rejected symbols that did not fit the answer.
+    pub(crate) rejected_more: usize,
 }
 
 /// The answer to one request.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
-    #[serde(default)]
-    pub(crate) method: String,
+    /// None where the server could not read it.
+    pub(crate) method: Option<String>,
     pub(crate) success: bool,
     #[serde(default)]
     result: Value,
@@ -174,11 +200,11 @@ impl Answer {
     /// # Errors
     /// The server's refusal in its words, or what can't be read of the result.
     pub(crate) fn result<T: serde::de::DeserializeOwned>(self) -> Result<T, String> {
+        let method = self.method.as_deref().unwrap_or("request");
         if !self.success {
             let why = self.error.map_or_else(|| "no reason given".to_owned(), |e| e.to_string());
-            return Err(format!("{} refused with {why}", self.method));
+            return Err(format!("{method} refused with {why}"));
         }
-        let method = self.method;
         serde_json::from_value(self.result).map_err(|e| format!("result of {method}: {e}"))
     }
 }
@@ -192,8 +218,7 @@ pub(crate) enum Message {
     Gap(Gap),
     Lagging(Lagging),
     Closing(Closing),
-    /// A feed stalled, resumed, ended or failed, …: its own words.
-    Status(Value),
+    Status(Status),
     Error(Failure),
     /// Of a type that the tools have no use for.
     Other,

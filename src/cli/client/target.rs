@@ -60,7 +60,8 @@ impl FromStr for Target {
             Some(other) => return Err(TargetError::Scheme(other.to_owned())),
         };
         let uri: Uri = format!("http://{rest}").parse().map_err(|_| no_url())?;
-        let authority = uri.authority().ok_or_else(no_url)?;
+        let authority = uri.authority().filter(|a| !a.as_str().contains('@'));
+        let authority = authority.ok_or_else(no_url)?;
         let after_host = &authority.as_str()[authority.host().len()..];
         let port = match (authority.port_u16(), after_host) {
             (Some(0), _) => return Err(no_url()),
@@ -68,10 +69,10 @@ impl FromStr for Target {
             (None, "") => default_port,
             (None, _) => return Err(no_url()),
         };
-        let path = match uri.path_and_query().map(|p| p.as_str()) {
-            None | Some("" | "/") => STREAM_PATH.to_owned(),
-            Some(query) if query.starts_with("/?") => format!("{STREAM_PATH}{}", &query[1..]),
-            Some(path) => path.to_owned(),
+        let path = if matches!(uri.path(), "" | "/") { STREAM_PATH } else { uri.path() };
+        let path = match uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
         };
         Ok(Self { host: authority.host().to_owned(), port, path })
     }

@@ -218,7 +218,7 @@ impl Watcher {
             Message::Gap(gap) => say(&gap.to_string()),
             Message::Lagging(lagging) => say(&lagging.to_string()),
             Message::Closing(closing) => self.closing = Some(closing.to_string()),
-            Message::Status(status) => say(&format!("status of the server: {status}")),
+            Message::Status(status) => say(&status.to_string()),
             Message::Error(failure) => say(&format!("error: {failure}")),
             Message::Heartbeat(_) | Message::Other => {}
         }
@@ -233,7 +233,8 @@ impl Watcher {
         for rejected in &subscribed.rejected {
             say(&format!("rejected: {rejected}"));
         }
-        self.asked = self.asked.saturating_sub(subscribed.rejected.len());
+        let rejected = subscribed.rejected.len() + subscribed.rejected_more;
+        self.asked = self.asked.saturating_sub(rejected);
         if self.asked == 0 {
             self.outcome = Some(Err(WatchError::NoSymbol));
         }
