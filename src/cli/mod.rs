@@ -4,11 +4,15 @@
 //! (of `serve` and `replay`: one `listening on http://ADDR:PORT` line a listener); the log and all
 //! complaints go to standard error.
 
+mod bench;
+mod client;
 mod inspect;
 mod logging;
 mod replay;
 mod serve;
 mod settings;
+mod units;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -37,6 +41,9 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Replay(replay::ReplayArgs),
+    Bench(bench::BenchArgs),
+    Watch(watch::WatchArgs),
+    Inspect(inspect::InspectArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -44,6 +51,9 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Watch(args)) => watch::run(args),
+        Some(Command::Inspect(args)) => inspect::run(&args),
         None => help(),
     }
 }

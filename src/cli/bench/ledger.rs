@@ -1,0 +1,248 @@
+//! The books of one connection: what it received against what the server says it sent.
+
+use std::ops::AddAssign;
+
+use serde::Serialize;
+
+use super::stamp::Stamp;
+use crate::cli::client::batch::{Head, SNAPSHOT};
+use crate::cli::client::message::{Counts, Gap};
+
+/// What the checks found, of one connection or of many. Counted from the subscription to the end,
+/// warm-up included: a record lost then is lost as well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Checks {
+    /// Records received, snapshots and mappings not counted.
+    pub(crate) records: u64,
+    /// Server's counts that were compared.
+    pub(crate) counts_compared: u64,
+    /// Records that the server counted and that did not arrive.
+    pub(crate) missing: u64,
+    /// Records that arrived and that the server did not count.
+    pub(crate) surplus: u64,
+    /// Counts of a connection that were not the sum of its subscriptions'.
+    pub(crate) counts_inconsistent: u64,
+    /// Connections whose counts agreed after their last record.
+    pub(crate) verified: u64,
+    /// Gaps that were announced.
+    pub(crate) gaps: u64,
+    /// Records in announced gaps; a gap of unknown size is 1.
+    pub(crate) gap_records: u64,
+    /// Records that the server says it dropped.
+    pub(crate) dropped: u64,
+    /// Records that the server says it conflated.
+    pub(crate) conflated: u64,
+    /// Warnings that a queue was half full.
+    pub(crate) lagging: u64,
+    /// Batches whose `seq` was below that of the batch before.
+    pub(crate) seq_decreased: u64,
+    /// Changes of the epoch within a connection.
+    pub(crate) epoch_changes: u64,
+    /// Holes in the venue's sequence.
+    pub(crate) sequence_gaps: u64,
+    /// Sequence numbers in those holes.
+    pub(crate) sequence_missing: u64,
+    /// Records with the sequence number of the record before.
+    pub(crate) sequence_duplicates: u64,
+    /// Records with a lower sequence number than the record before.
+    pub(crate) sequence_reordered: u64,
+}
+
+impl Checks {
+    /// Records that are known to be lost, announced or not.
+    pub(crate) fn lost(&self) -> u64 {
+        self.missing + self.gap_records.max(self.dropped)
+    }
+}
+
+impl AddAssign<&Self> for Checks {
+    fn add_assign(&mut self, other: &Self) {
+        self.records += other.records;
+        self.counts_compared += other.counts_compared;
+        self.missing += other.missing;
+        self.surplus += other.surplus;
+        self.counts_inconsistent += other.counts_inconsistent;
+        self.verified += other.verified;
+        self.gaps += other.gaps;
+        self.gap_records += other.gap_records;
+        self.dropped += other.dropped;
+        self.conflated += other.conflated;
+        self.lagging += other.lagging;
+        self.seq_decreased += other.seq_decreased;
+        self.epoch_changes += other.epoch_changes;
+        self.sequence_gaps += other.sequence_gaps;
+        self.sequence_missing += other.sequence_missing;
+        self.sequence_duplicates += other.sequence_duplicates;
+        self.sequence_reordered += other.sequence_reordered;
+    }
+}
+
+/// One connection's checks as they go on.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    checks: Checks,
+    check_sequence: bool,
+    position: Option<Head>,
+    sequence: Option<u32>,
+    /// Server's count minus ours at the last comparison: a difference is found once.
+    difference: i128,
+}
+
+impl Ledger {
+    /// Empty books; `check_sequence` where every record of the venue is subscribed.
+    pub(crate) fn new(check_sequence: bool) -> Self {
+        let checks = Checks::default();
+        Self { checks, check_sequence, position: None, sequence: None, difference: 0 }
+    }
+
+    /// What was found.
+    pub(crate) fn into_checks(self) -> Checks {
+        self.checks
+    }
+
+    /// A batch begins.
+    #[inline]
+    pub(crate) fn head(&mut self, head: &Head) {
+        if let Some(before) = self.position {
+            if head.epoch_low != before.epoch_low {
+                self.checks.epoch_changes += 1;
+            } else if head.seq < before.seq {
+                self.checks.seq_decreased += 1;
+            }
+        }
+        self.position = Some(*head);
+    }
+
+    /// A record of a batch with these flags.
+    #[inline]
+    pub(crate) fn record(&mut self, flags: u8, stamp: Stamp) {
+        if flags & SNAPSHOT != 0 || !stamp.is_counted() {
+            return;
+        }
+        self.checks.records += 1;
+        if self.check_sequence
+            && let Some(sequence) = stamp.sequence
+        {
+            self.sequence(sequence);
+        }
+    }
+
+    #[inline]
+    fn sequence(&mut self, sequence: u32) {
+        let Some(before) = self.sequence.replace(sequence) else { return };
+        match sequence.wrapping_sub(before) {
+            1 => {}
+            0 => self.checks.sequence_duplicates += 1,
+            ahead @ 2..=0x7fff_ffff => {
+                self.checks.sequence_gaps += 1;
+                self.checks.sequence_missing += u64::from(ahead) - 1;
+            }
+            _ => self.checks.sequence_reordered += 1,
+        }
+    }
+
+    /// The server's counts of everything before this message; true where they are there, whole, and
+    /// agree with ours.
+    pub(crate) fn compare(&mut self, counts: &Counts) -> bool {
+        let none = counts.records.is_none() && counts.subscriptions.is_empty();
+        if none || !counts.next.is_null() {
+            return false;
+        }
+        let sum = |part: fn(&_) -> u64| counts.subscriptions.iter().map(part).sum::<u64>();
+        let by_subscription = sum(|s| s.records.0);
+        let total = counts.records.map_or(by_subscription, |records| records.0);
+        let consistent = total == by_subscription;
+        let difference = i128::from(total) - i128::from(self.checks.records);
+        let found = difference - self.difference;
+        self.difference = difference;
+        self.checks.counts_compared += 1;
+        self.checks.counts_inconsistent += u64::from(!consistent);
+        self.checks.missing += found.max(0) as u64;
+        self.checks.surplus += (-found).max(0) as u64;
+        self.checks.dropped = sum(|s| s.dropped.0);
+        self.checks.conflated = sum(|s| s.conflated.0);
+        consistent && difference == 0
+    }
+
+    /// The server announced a loss.
+    pub(crate) fn gap(&mut self, gap: &Gap) {
+        self.checks.gaps += 1;
+        self.checks.gap_records += gap.records.map_or(1, |records| records.0);
+    }
+
+    /// The server warned that its queue for us is half full.
+    pub(crate) fn lagging(&mut self) {
+        self.checks.lagging += 1;
+    }
+
+    /// The last counts agreed with ours, and nothing was lost on the way.
+    pub(crate) fn verified(&mut self) {
+        self.checks.verified = 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::message::{Number, SubscriptionCounts};
+    use crate::wire::record::rtype;
+
+    fn trade(sequence: u32) -> Stamp {
+        Stamp { rtype: rtype::MBP_0, ts_event: 0, ts_out: 0, sequence: Some(sequence) }
+    }
+
+    fn counts(records: u64) -> Counts {
+        let one = SubscriptionCounts { records: Number(records), ..SubscriptionCounts::default() };
+        Counts { records: Some(Number(records)), subscriptions: vec![one], ..Counts::default() }
+    }
+
+    #[test]
+    fn a_difference_to_the_servers_count_is_found_once() {
+        let mut ledger = Ledger::new(false);
+        (0..10).for_each(|n| ledger.record(0, trade(n)));
+        assert!(ledger.compare(&counts(10)));
+        assert!(!ledger.compare(&counts(12)));
+        assert!(!ledger.compare(&counts(12)));
+        assert_eq!((ledger.checks.missing, ledger.checks.surplus), (2, 0));
+        ledger.record(0, trade(10));
+        assert!(!ledger.compare(&counts(12)));
+        assert_eq!((ledger.checks.missing, ledger.checks.surplus), (2, 1));
+    }
+
+    #[test]
+    fn subscriptions_that_do_not_add_up_are_told() {
+        let mut ledger = Ledger::new(false);
+        let wrong = Counts { records: Some(Number(0)), ..counts(3) };
+        assert!(!ledger.compare(&wrong));
+        assert_eq!((ledger.checks.counts_inconsistent, ledger.checks.missing), (1, 0));
+    }
+
+    #[test]
+    fn snapshots_and_mappings_are_not_counted() {
+        let mut ledger = Ledger::new(true);
+        ledger.record(SNAPSHOT, trade(5));
+        ledger.record(0, Stamp { rtype: rtype::SYMBOL_MAPPING, ..trade(9) });
+        ledger.record(0, trade(1));
+        assert_eq!((ledger.checks.records, ledger.checks.sequence_gaps), (1, 0));
+    }
+
+    #[test]
+    fn the_venues_sequence_tells_gaps_duplicates_and_disorder() {
+        let mut ledger = Ledger::new(true);
+        for sequence in [u32::MAX, 0, 1, 5, 5, 4, 5] {
+            ledger.record(0, trade(sequence));
+        }
+        let checks = &ledger.checks;
+        assert_eq!((checks.sequence_gaps, checks.sequence_missing), (1, 3));
+        assert_eq!((checks.sequence_duplicates, checks.sequence_reordered), (1, 1));
+    }
+
+    #[test]
+    fn positions_never_decrease_within_an_epoch() {
+        let mut ledger = Ledger::new(false);
+        for (epoch_low, seq) in [(1, 5), (1, 5), (1, 4), (2, 1)] {
+            ledger.head(&Head { epoch_low, seq, ..Head::default() });
+        }
+        assert_eq!((ledger.checks.seq_decreased, ledger.checks.epoch_changes), (1, 1));
+    }
+}

@@ -1,0 +1,81 @@
+//! How far a run is: a bar on a terminal, plain lines elsewhere, both on standard error.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::interval::{Interval, Since};
+use crate::cli::units::{show_count, show_nanos};
+
+/// Plain lines of a window at most, however long it is.
+const LINES: usize = 10;
+
+/// Tells people how far the run is.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    seconds: usize,
+}
+
+impl Progress {
+    /// For a window of this many seconds.
+    pub(crate) fn new(seconds: usize) -> Self {
+        Self { bar: stderr().is_terminal().then(ProgressBar::no_length), seconds }
+    }
+
+    /// A part of the run begins that ends when `total` are done.
+    pub(crate) fn begin(&self, what: &'static str, total: usize) {
+        let Some(bar) = &self.bar else { return };
+        bar.reset();
+        bar.set_length(total as u64);
+        let style = ProgressStyle::with_template("{prefix:>11} {bar:32} {pos}/{len} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(what);
+        bar.set_message("");
+    }
+
+    /// One more is done.
+    pub(crate) fn step(&self) {
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+    }
+
+    /// A part of the run is over.
+    pub(crate) fn end(&self, what: &str, took: Duration) {
+        self.say(&format!("{what} in {:.2} s", took.as_secs_f64()));
+    }
+
+    /// One second of the window was measured.
+    pub(crate) fn measured(&self, interval: &Interval) {
+        let histogram = &interval.series(Since::Event).histogram;
+        let p99 = show_nanos(histogram.value_at_quantile(0.99));
+        let text = format!("{} records, p99 {p99}", show_count(interval.records));
+        let second = interval.index + 1;
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(second as u64);
+                bar.set_message(text);
+            }
+            None if second.is_multiple_of(self.seconds.div_ceil(LINES)) => {
+                self.say(&format!("second {second} of {}: {text}", self.seconds));
+            }
+            None => {}
+        }
+    }
+
+    /// The run is over.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            // Progress that nobody can see is no reason to fail.
+            None => drop(writeln!(stderr(), "{line}")),
+        }
+    }
+}

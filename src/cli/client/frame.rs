@@ -1,0 +1,132 @@
+//! WebSocket frames as a client sees them: a server's read in place, its own masked.
+
+use crate::limits::{SERVER_MESSAGE_MAX, WS_CONTROL_MAX};
+
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
+
+/// One whole frame of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frame<'a> {
+    pub(crate) opcode: u8,
+    pub(crate) payload: &'a [u8],
+}
+
+/// A frame that no broadtape server sends.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum FrameError {
+    #[error("a masked frame: servers never mask")]
+    Masked,
+    #[error("a fragmented message (first byte {0:#04x}): the protocol has none")]
+    Fragmented(u8),
+    #[error("reserved bits or opcode in the first byte {0:#04x}")]
+    Reserved(u8),
+    #[error(
+        "a frame of {0} bytes, above the limit of {SERVER_MESSAGE_MAX} ({WS_CONTROL_MAX} for control frames)"
+    )]
+    TooLong(u64),
+}
+
+/// The frame that `bytes` start with, and how many of them it takes; none where it is incomplete.
+///
+/// # Errors
+/// [`FrameError`] as soon as the head shows it, before the payload has arrived.
+#[inline]
+pub(crate) fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+    let &[first, second, ..] = bytes else { return Ok(None) };
+    let (head, len) = match second {
+        0..=125 => (2, u64::from(second)),
+        126 => match bytes.get(2..4) {
+            Some(&[a, b]) => (4, u64::from(u16::from_be_bytes([a, b]))),
+            _ => return Ok(None),
+        },
+        127 => match bytes.get(2..10).and_then(|b| b.try_into().ok()) {
+            Some(wide) => (10, u64::from_be_bytes(wide)),
+            None => return Ok(None),
+        },
+        _ => return Err(FrameError::Masked),
+    };
+    check(first, len)?;
+    let end = head + len as usize;
+    let Some(payload) = bytes.get(head..end) else { return Ok(None) };
+    Ok(Some((Frame { opcode: first & 0x0f, payload }, end)))
+}
+
+#[inline]
+fn check(first: u8, len: u64) -> Result<(), FrameError> {
+    let limit = match first {
+        0x81 | 0x82 => SERVER_MESSAGE_MAX,
+        0x88..=0x8a => WS_CONTROL_MAX,
+        0x00..=0x02 | 0x80 => return Err(FrameError::Fragmented(first)),
+        _ => return Err(FrameError::Reserved(first)),
+    };
+    if len > limit as u64 { Err(FrameError::TooLong(len)) } else { Ok(()) }
+}
+
+/// Appends a client's frame, masked with `key`.
+pub(crate) fn push_masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8], key: [u8; 4]) {
+    out.push(0x80 | opcode);
+    match payload.len() {
+        len @ 0..=125 => out.push(0x80 | len as u8),
+        len @ 126..=65_535 => {
+            out.push(0x80 | 126);
+            out.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        len => {
+            out.push(0x80 | 127);
+            out.extend_from_slice(&(len as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&key);
+    out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![first];
+        match payload.len() {
+            len @ 0..=125 => out.push(len as u8),
+            len => out.extend([126, (len >> 8) as u8, len as u8]),
+        }
+        out.extend_from_slice(payload);
+        out
+    }
+
+    #[test]
+    fn a_frame_is_read_once_it_is_whole() {
+        for payload in [&b""[..], b"abc", &[7; 126], &[9; 65_535]] {
+            let bytes = server_frame(0x82, payload);
+            for cut in [0, 1, 2, 3, bytes.len() - 1] {
+                assert_eq!(next(&bytes[..cut.min(bytes.len() - 1)]), Ok(None));
+            }
+            assert_eq!(next(&bytes), Ok(Some((Frame { opcode: BINARY, payload }, bytes.len()))));
+        }
+    }
+
+    #[test]
+    fn what_no_server_sends_is_refused_by_its_head() {
+        assert_eq!(next(&[0x82, 0x85]), Err(FrameError::Masked));
+        assert_eq!(next(&[0x02, 1]), Err(FrameError::Fragmented(0x02)));
+        assert_eq!(next(&[0x80, 1]), Err(FrameError::Fragmented(0x80)));
+        assert_eq!(next(&[0xc2, 1]), Err(FrameError::Reserved(0xc2)));
+        assert_eq!(next(&[0x83, 1]), Err(FrameError::Reserved(0x83)));
+        assert_eq!(next(&[0x89, 126, 0, 126]), Err(FrameError::TooLong(126)));
+        let long = [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0];
+        assert_eq!(next(&long), Err(FrameError::TooLong(65_536)));
+    }
+
+    #[test]
+    fn a_masked_frame_unmasks_to_what_it_was() {
+        let mut out = Vec::new();
+        push_masked(&mut out, TEXT, b"hello", [1, 2, 3, 4]);
+        assert_eq!(out[..6], [0x81, 0x85, 1, 2, 3, 4]);
+        let plain: Vec<u8> = out[6..].iter().zip([1, 2, 3, 4, 1]).map(|(b, k)| b ^ k).collect();
+        assert_eq!(plain, b"hello");
+    }
+}

@@ -1,0 +1,111 @@
+//! Where the server is: the URL forms that the tools take.
+
+use std::fmt;
+use std::str::FromStr;
+
+use hyper::Uri;
+
+/// The port of a server that was started without `--listen`.
+const DEFAULT_PORT: u16 = 8080;
+/// Where the stream is on every broadtape server.
+const STREAM_PATH: &str = "/v1/stream";
+
+/// A server's address and the path of its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    host: String,
+    port: u16,
+    path: String,
+}
+
+/// A URL that names no server.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum TargetError {
+    #[error("{0:?} is no URL; write ws://HOST:PORT/v1/stream, http://HOST:PORT or HOST:PORT")]
+    NoUrl(String),
+    #[error("{0:?} asks for TLS, which this tool does not speak; use ws:// or http://")]
+    Tls(String),
+    #[error("{0:?} is not a scheme of a server; use ws:// or http://")]
+    Scheme(String),
+}
+
+impl Target {
+    /// Host and port as a socket address or a `Host` header has them.
+    pub(crate) fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The path and query of the stream.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ws://{}:{}{}", self.host, self.port, self.path)
+    }
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let no_url = || TargetError::NoUrl(text.to_owned());
+        let (scheme, rest) = text.split_once("://").map_or((None, text), |(s, r)| (Some(s), r));
+        let default_port = match scheme {
+            None => DEFAULT_PORT,
+            Some("ws" | "http") => 80,
+            Some("wss" | "https") => return Err(TargetError::Tls(text.to_owned())),
+            Some(other) => return Err(TargetError::Scheme(other.to_owned())),
+        };
+        let uri: Uri = format!("http://{rest}").parse().map_err(|_| no_url())?;
+        let authority = uri.authority().filter(|a| !a.as_str().contains('@'));
+        let authority = authority.ok_or_else(no_url)?;
+        let after_host = &authority.as_str()[authority.host().len()..];
+        let port = match (authority.port_u16(), after_host) {
+            (Some(0), _) => return Err(no_url()),
+            (Some(port), _) => port,
+            (None, "") => default_port,
+            (None, _) => return Err(no_url()),
+        };
+        let path = if matches!(uri.path(), "" | "/") { STREAM_PATH } else { uri.path() };
+        let path = match uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        Ok(Self { host: authority.host().to_owned(), port, path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_url_names_the_stream() {
+        for (text, url) in [
+            ("ws://h:9000/v1/stream", "ws://h:9000/v1/stream"),
+            ("http://h:9000", "ws://h:9000/v1/stream"),
+            ("http://h:9000/", "ws://h:9000/v1/stream"),
+            ("h:9000", "ws://h:9000/v1/stream"),
+            ("h", "ws://h:8080/v1/stream"),
+            ("ws://h", "ws://h:80/v1/stream"),
+            ("[::1]:9000", "ws://[::1]:9000/v1/stream"),
+            ("127.0.0.1:1/other?a=b", "ws://127.0.0.1:1/other?a=b"),
+            ("h:1?session=x", "ws://h:1/v1/stream?session=x"),
+        ] {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), url, "{text}");
+        }
+        assert_eq!("[::1]:7".parse::<Target>().unwrap().authority(), "[::1]:7");
+    }
+
+    #[test]
+    fn what_is_no_url_says_what_would_be() {
+        for bad in ["", "ws://", "h:port", "h:99999", "h:0", "two words", "user@h:1", "h:"] {
+            assert!(matches!(bad.parse::<Target>(), Err(TargetError::NoUrl(_))), "{bad:?}");
+        }
+        assert!(matches!("wss://h".parse::<Target>(), Err(TargetError::Tls(_))));
+        assert!(matches!("ftp://h".parse::<Target>(), Err(TargetError::Scheme(_))));
+    }
+}
