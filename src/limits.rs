@@ -1,4 +1,4 @@
-//! Every bound of the program in one place, and the relations between them, checked when it is compiled.
+//! Every bound of the program in one place, and their relations, checked at compile time.
 
 use std::time::Duration;
 
