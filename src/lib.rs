@@ -6,3 +6,7 @@ pub mod limits;
 pub mod ring;
 pub mod socket;
 pub mod wire;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -90,6 +90,7 @@ run_deny() {
 
 run_readme() {
     python_clients
+    node_clients
     cargo_test --test readme
 }
 
