@@ -1,4 +1,6 @@
 //! Recorded DBN files through the reader, against the official decoder.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by its panic")]
+#![allow(clippy::print_stdout, reason = "a skip is said")]
 
 use std::path::{Path, PathBuf};
 

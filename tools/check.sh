@@ -79,7 +79,7 @@ run_deny() {
     if ! cargo deny --version >/dev/null 2>&1; then
         cargo install --quiet --locked --root "$target/tools" cargo-deny
     fi
-    cargo deny --offline check bans licenses sources
+    cargo deny --locked check bans licenses sources
     # The only skip that CI bears: the database is fetched from a host that not everybody reaches.
     if cargo deny fetch db >/dev/null 2>&1; then
         cargo deny check advisories
@@ -103,7 +103,8 @@ run_clients() {
 # Nextest where there is one: it ends a test that hangs and runs each in a process of its own.
 cargo_test() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --no-fail-fast --status-level leak --success-output final "$@"
+        cargo nextest run --no-fail-fast --status-level leak \
+            --success-output final --failure-output final "$@"
     else
         cargo test --quiet --no-fail-fast "$@" -- --show-output
     fi
@@ -148,7 +149,7 @@ node_clients() {
     cp tests/clients/package-lock.json "$place/installed.json"
 }
 
-# Runs one stage with its output in a log: shown whole where it fails, else only what was skipped.
+# Runs one stage with its output in a log: its end is shown where it fails, else what was skipped.
 # To be called where errexit is off and no condition hides its failures from the subshell.
 stage() {
     local name=$1 log=$logs/$1.log began=$SECONDS status
@@ -163,7 +164,7 @@ stage() {
         printf '   passed in %d s\n' $((SECONDS - began))
         passed=$((passed + 1))
     else
-        sed 's/^/   /' "$log"
+        tail --lines 200 "$log" | sed 's/^/   /'
         printf '   FAILED in %d s\n' $((SECONDS - began))
         failed=$((failed + 1))
     fi

@@ -52,12 +52,14 @@ pub(crate) fn unfinished(source: &Source) -> Vec<String> {
     if source.is(&CODE) || source.is(&["md", "toml"]) { lines(source, mark_in) } else { vec![] }
 }
 
-/// Lines of code longer than 100 columns, apart from tables: items under `#[rustfmt::skip]`.
+/// Lines of code longer than 100 columns, apart from raw strings, which quote a text as it is, and
+/// tables: items under `#[rustfmt::skip]`.
 pub(crate) fn long_lines(source: &Source) -> Vec<String> {
     let table = Cell::new(false);
     let too_long = |line: &str| {
         table.set(line == "#[rustfmt::skip]" || table.get() && !line.starts_with([']', '}']));
-        (!table.get() && line.chars().count() > COLUMNS).then_some("over 100 columns")
+        let free = table.get() || line.contains("r#\"");
+        (!free && line.chars().count() > COLUMNS).then_some("over 100 columns")
     };
     if source.is(&CODE) { lines(source, too_long) } else { vec![] }
 }
@@ -124,8 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn tables_may_be_wide() {
+    fn tables_and_raw_strings_may_be_wide() {
         let wide = "u".repeat(101);
+        assert!(long_lines(&fake("a.rs", &format!("f(r#\"{wide}\"#)"))).is_empty());
         let text = format!("#[rustfmt::skip]\nconst T: &[T] = &[\n    {wide},\n];\n");
         assert!(long_lines(&fake("a.rs", &text)).is_empty());
         assert_eq!(long_lines(&fake("a.rs", &format!("{text}{wide}"))).len(), 1);

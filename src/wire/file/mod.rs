@@ -4,8 +4,8 @@
 //! Plain or zstd (one frame or many), versions 1 to 3, whole files with metadata or fragments
 //! without, told apart by their bytes, not by their names. Type and exact length of every record
 //! are checked before anything else looks at it: the `dbn` crate panics on short ones. A fragment's
-//! version and whether it has `ts_out` are read off its records' lengths; where they don't tell, the
-//! versions don't differ. `ts_out` is stripped.
+//! version and whether it has `ts_out` are read off its records' lengths; where they don't tell,
+//! the versions don't differ. `ts_out` is stripped.
 
 mod fault;
 mod form;

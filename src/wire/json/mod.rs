@@ -2,9 +2,9 @@
 //! mapped, from a table of fields instead of a type, into a buffer that is kept.
 //!
 //! It differs where DBN's text would be no JSON or its encoder would panic, which only damaged
-//! records reach: a one-character field that JSON has no short escape for (bytes above 0x7e, control
-//! characters but tab, line feed and carriage return, and the apostrophe) is `null`, and the lowest
-//! price of all is printed as any other.
+//! records reach: a one-character field that JSON has no short escape for (bytes above 0x7e,
+//! control characters but tab, line feed and carriage return, and the apostrophe) is `null`, and
+//! the lowest price of all is printed as any other.
 
 mod fields;
 mod text;
