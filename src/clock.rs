@@ -29,8 +29,8 @@ impl Now {
     }
 }
 
-/// Maps monotonic time onto the UNIX scale as it stood at the start, so that a step of the real-time
-/// clock moves no schedule: pacing follows this, stamps follow [`unix_now`].
+/// Maps monotonic time onto the UNIX scale as it stood at the start, so that a step of the
+/// real-time clock moves no schedule: pacing follows this, stamps follow [`unix_now`].
 #[derive(Clone, Copy, Debug)]
 pub struct Timeline {
     unix: UnixNanos,

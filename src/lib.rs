@@ -10,3 +10,7 @@ pub mod ring;
 pub mod shard;
 pub mod socket;
 pub mod wire;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

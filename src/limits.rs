@@ -1,4 +1,4 @@
-//! Every bound of the program in one place, and the relations between them, checked when it is compiled.
+//! Every bound of the program in one place, and their relations, checked at compile time.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ pub const PATTERN_STARS: usize = 4;
 pub const JSON_DEPTH: usize = 8;
 /// Fields of one object in a client's message.
 pub const JSON_FIELDS: usize = 16;
-/// Fragments without payload in one client message: they cost time, and no limit of bytes ends them.
+/// Fragments without payload in one client message: they cost time, and no limit of bytes helps.
 pub const EMPTY_FRAGMENTS: u32 = 1024;
 /// Bytes of a string request id.
 pub const REQUEST_ID_BYTES: usize = 36;

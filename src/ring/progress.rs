@@ -24,8 +24,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Everything that `reader` has read is in the sockets, and no connection has more than `queued`
-    /// bytes unsent. Once a turn.
+    /// Everything that `reader` has read is in the sockets, and no connection has more than
+    /// `queued` bytes unsent. Once a turn.
     #[inline]
     pub fn advance(&self, reader: &Reader, queued: u64) {
         self.queued.store(queued, Relaxed);

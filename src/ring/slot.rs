@@ -1,4 +1,4 @@
-//! The ring's memory: slots of words, and beside each slot the number of the record that starts there.
+//! The memory of the ring: slots of words, and the number of the record that starts at each.
 //!
 //! A word is the record's bytes as they lie, read natively: what a reader copies out is what the
 //! writer was given. Every access is relaxed; what makes a copy good is argued in [`super`].

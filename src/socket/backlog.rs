@@ -4,8 +4,9 @@
 //! *notes* (text and control frames of this connection alone). Both are runs of whole WebSocket
 //! frames; only the first run may have a frame begun.
 //!
-//! Invariants: (1) `bytes` is the sum of what the runs hold; (2) `begun` bytes at the front finish a
-//! frame whose first part was sent, everything after them is whole frames; (3) a run is never empty.
+//! Invariants: (1) `bytes` is the sum of what the runs hold; (2) `begun` bytes at the front finish
+//! a frame whose first part was sent, everything after them is whole frames; (3) a run is never
+//! empty.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -155,8 +156,8 @@ impl Backlog {
         self.push(Run::Note(frames));
     }
 
-    /// Appends the frames of `shared` from byte `from` on. That may lie inside of a frame only where
-    /// the backlog is empty: the kernel took what came before it.
+    /// Appends the frames of `shared` from byte `from` on. That may lie inside of a frame only
+    /// where the backlog is empty: the kernel took what came before it.
     ///
     /// What was mostly taken is copied, so that a small rest does not hold a large buffer alive.
     pub fn push_shared(&mut self, shared: &Rc<Shared>, from: usize) {

@@ -1,7 +1,7 @@
 //! socket: bytes to and from one subscriber, without waiting for it.
 //!
-//! [`write`] hands framed bytes to the kernel, [`backlog`] keeps what it did not take, [`read`] checks
-//! what comes in. A socket knows nothing of records or subscriptions.
+//! [`mod@write`] hands framed bytes to the kernel, [`backlog`] keeps what it did not take, [`read`]
+//! checks what comes in. A socket knows nothing of records or subscriptions.
 
 pub mod backlog;
 mod event;

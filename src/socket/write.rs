@@ -1,8 +1,8 @@
 //! Write engines: how framed bytes reach the kernel.
 //!
-//! An engine takes many writes in one call and borrows their buffers for that call only, so that the
-//! caller reuses them at once. [`Readiness`] asks the kernel write by write; an engine that submits
-//! the whole call at once fits the same trait.
+//! An engine takes many writes in one call and borrows their buffers for that call only, so that
+//! the caller reuses them at once. [`Readiness`] asks the kernel write by write; an engine that
+//! submits the whole call at once fits the same trait.
 
 use std::io::{self, IoSlice, Write as _};
 

@@ -87,7 +87,8 @@ proptest! {
         let mut record = noisy(kind, &noise);
         for field in fields::of(kind).unwrap() {
             let byte = &mut record[field.at];
-            if matches!(field.kind, Kind::Char) && (*byte > b'~' || *byte < b' ' || *byte == b'\'') {
+            let printable = (b' '..=b'~').contains(byte) && *byte != b'\'';
+            if matches!(field.kind, Kind::Char) && !printable {
                 *byte = 0;
             }
         }

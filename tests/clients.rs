@@ -1,0 +1,82 @@
+//! Clients that know nothing of this code, against the program: Python `websockets`, the official
+//! DBN reader, Node `ws` and undici. `tools/check.sh clients` installs and runs them.
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
+mod program;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use program::{Program, node_path, python, recording, succeed};
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+}
+
+/// Node with the clients' packages; none where they are not installed.
+fn node(library: &str) -> Option<Command> {
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", node_path()?).arg(script("binary_session.cjs")).arg(library);
+    Some(command)
+}
+
+/// Serves a simulated market to one client, which has to be content; then the server has to end.
+fn serve_to(client: Option<Command>) {
+    let Some(mut client) = client else { return };
+    let server = Program::start(&["serve"]);
+    succeed(client.arg(server.url()));
+    assert_eq!(server.stop().code(), Some(0), "the server's exit code");
+}
+
+/// Replays a recording to both encodings, which have to equal it.
+fn replay(recorded: &str) {
+    let (Some(mut python), Some(file)) = (python(), recording(recorded)) else { return };
+    let file = file.to_str().unwrap();
+    let args = ["replay", file, "--speed", "max", "--start", "on-subscribe=2"];
+    let server = Program::start(&args);
+    succeed(python.arg(script("replay.py")).arg(server.url()).arg(file));
+    assert_eq!(server.stop().code(), Some(0), "the server's exit code");
+}
+
+#[test]
+fn the_clients_see_faults() {
+    let (Some(mut python), Some(node_path)) = (python(), node_path()) else { return };
+    succeed(python.env("NODE_PATH", node_path).arg(script("selftest.py")));
+}
+
+#[test]
+fn python_websockets_has_a_session() {
+    serve_to(python().map(|mut python| {
+        python.arg(script("json_session.py"));
+        python
+    }));
+}
+
+#[test]
+fn node_ws_has_a_session() {
+    serve_to(node("ws"));
+}
+
+#[test]
+fn node_undici_has_a_session() {
+    serve_to(node("undici"));
+}
+
+#[test]
+fn replayed_orders_equal_the_file() {
+    replay("esh4-glbx-mdp3-20231225.mbo.dbn.zst");
+}
+
+#[test]
+fn replayed_quotes_equal_the_file() {
+    replay("databento_ESU4_mbp-1_2024-07-01T2358.dbn.zst");
+}
+
+#[test]
+fn every_schema_replayed_equals_its_file() {
+    for version in ["v1", "v2", "v3"] {
+        for schema in ["definition", "mbp-10", "ohlcv-1s", "statistics", "tbbo", "trades"] {
+            replay(&format!("dbn/test_data.{schema}.{version}.dbn.zst"));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The program as a user starts it: its command line, its `listening on` line, its signals; and
+//! what tests need from outside of the project: recordings, Python, Node.
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a program may take to say what it was started for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running `broadtape serve` or `broadtape replay`; killed when dropped.
+pub(crate) struct Program {
+    child: Child,
+    /// `127.0.0.1:PORT`.
+    pub(crate) address: String,
+}
+
+impl Program {
+    /// Starts it on a port of the system's choice, and waits until it listens.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_in(Path::new("."), args)
+    }
+
+    /// The same, in a folder.
+    pub(crate) fn start_in(folder: &Path, args: &[&str]) -> Self {
+        let mut command = broadtape();
+        command
+            .current_dir(folder)
+            .args(args)
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let Some(line) = first_line(out) else {
+            panic!("{args:?} does not listen after {PATIENCE:?}: {:?}", child.kill())
+        };
+        let Some(address) = line.strip_prefix("listening on http://") else {
+            panic!("{args:?} says {line:?}, not what it listens on")
+        };
+        Self { address: address.to_owned(), child }
+    }
+
+    /// Where it streams.
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/v1/stream", self.address)
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already, which is no fault.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program.
+pub(crate) fn broadtape() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_broadtape"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The first line that comes; none where nothing comes in time.
+pub(crate) fn first_line(from: impl BufRead + Send + 'static) -> Option<String> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || send.send(from.lines().next()?.ok()?).ok());
+    receive.recv_timeout(PATIENCE).ok()
+}
+
+/// Runs a command to its end; panics with what it said where it fails.
+pub(crate) fn succeed(command: &mut Command) -> String {
+    let output: Output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}{complained}", output.status);
+    said
+}
+
+/// Python with the clients' packages; none where they are not installed.
+pub(crate) fn python() -> Option<Command> {
+    let python = installed("venv/bin/python")?;
+    let mut command = Command::new(python);
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    Some(command)
+}
+
+/// Where Node finds the clients' packages; none where they are not installed.
+pub(crate) fn node_path() -> Option<PathBuf> {
+    installed("node/node_modules")
+}
+
+fn installed(part: &str) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
+    let path = target.join("clients").join(part);
+    if !path.exists() {
+        skip("no independent clients: tools/check.sh clients installs them");
+        return None;
+    }
+    Some(path)
+}
+
+/// A file of recorded data; none where there is none.
+pub(crate) fn recording(name: &str) -> Option<PathBuf> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let folder = std::env::var_os("BROADTAPE_DATA").map_or_else(default, PathBuf::from);
+    let path = folder.join(name);
+    if fs::exists(&path).unwrap_or(false) {
+        return Some(path);
+    }
+    skip("no recorded data");
+    None
+}
+
+/// Says that a test is skipped and why; a failure where CI runs.
+#[allow(clippy::print_stdout, reason = "tools/check.sh shows it")]
+fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "skipped in CI: {why}");
+    println!("skipped: {why}");
+}

@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change lands, in stages: tools/check.sh [STAGE...]
+#
+#   format   cargo fmt, as rustfmt.toml says
+#   lint     clippy on every target and shellcheck on every script; warnings are errors
+#   test     unit and integration tests, the rules of the tree among them
+#   doc      the documentation builds without warnings, its examples run
+#   models   loom models of the ring and of parking, and mutants that have to fail
+#   bench    every benchmark runs once: that it works, not how fast
+#   deny     licences, bans, sources; advisories where their database can be had
+#   readme   the commands and snippets of README.md, run as they stand
+#   clients  independent clients: Python websockets, the official DBN reader, Node ws and undici
+#
+# Needs cargo, gcc, python3, node and npm; installs the rest below target/ once, by package name.
+# CI=true turns a test that would be skipped into a failure. Logs: target/check/STAGE.log.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly stages=(format lint test doc models bench deny readme clients)
+target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
+readonly target
+readonly logs=$target/check
+readonly venv=$target/clients/venv
+export CARGO_TERM_COLOR=never
+export PATH=$target/tools/bin:$PATH
+
+# Integration tests that have a stage of their own.
+readonly staged=' clients readme '
+
+passed=0
+failed=0
+
+run_format() {
+    component rustfmt fmt
+    cargo fmt --all --check
+}
+
+run_lint() {
+    component clippy clippy
+    cargo clippy --quiet --all-targets -- -D warnings
+    debian shellcheck shellcheck
+    if command -v shellcheck >/dev/null; then
+        git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+    else
+        echo "skipped: no shellcheck"
+    fi
+}
+
+run_test() {
+    local targets=(--lib --bins) path name
+    for path in tests/*.rs tests/*/main.rs; do
+        name=${path#tests/}
+        name=${name%/main.rs}
+        name=${name%.rs}
+        [[ $staged == *" $name "* ]] || targets+=(--test "$name")
+    done
+    cargo_test "${targets[@]}"
+}
+
+run_doc() {
+    RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
+    cargo test --quiet --doc
+}
+
+run_models() {
+    tools/models/run.sh
+}
+
+run_bench() {
+    local targets=() path
+    for path in benches/*.rs; do
+        path=${path#benches/}
+        targets+=(--bench "${path%.rs}")
+    done
+    cargo bench --quiet "${targets[@]}" -- --test
+}
+
+run_deny() {
+    if ! cargo deny --version >/dev/null 2>&1; then
+        cargo install --quiet --locked --root "$target/tools" cargo-deny
+    fi
+    cargo deny --locked check bans licenses sources
+    # The only skip that CI bears: the database is fetched from a host that not everybody reaches.
+    if cargo deny fetch db >/dev/null 2>&1; then
+        cargo deny check advisories
+    else
+        echo "skipped: advisories, their database cannot be fetched"
+    fi
+}
+
+run_readme() {
+    python_clients
+    node_clients
+    cargo_test --test readme
+}
+
+run_clients() {
+    python_clients
+    node_clients
+    cargo_test --test clients
+}
+
+# Nextest where there is one: it ends a test that hangs and runs each in a process of its own.
+cargo_test() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --no-fail-fast --status-level leak \
+            --success-output final --failure-output final "$@"
+    else
+        cargo test --quiet --no-fail-fast "$@" -- --show-output
+    fi
+}
+
+# A component of the toolchain: its name, the cargo command it brings.
+component() {
+    cargo "$2" --version >/dev/null 2>&1 || rustup component add "$1"
+}
+
+# A Debian package, where we may install one: the command that shows it is there, its name.
+debian() {
+    if $1 --version >/dev/null 2>&1 || [[ $EUID != 0 ]] || ! command -v apt-get >/dev/null; then
+        return 0
+    fi
+    local install=(apt-get install --yes --quiet --no-install-recommends "$2")
+    export DEBIAN_FRONTEND=noninteractive
+    "${install[@]}" || { apt-get update --quiet && "${install[@]}"; } || true
+}
+
+python_clients() {
+    local wanted=tests/clients/requirements.txt
+    if cmp --silent "$wanted" "$venv/installed.txt"; then
+        return
+    fi
+    debian "python3 -m ensurepip" python3-venv
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+    cp "$wanted" "$venv/installed.txt"
+}
+
+node_clients() {
+    local place=$target/clients/node
+    if cmp --silent tests/clients/package-lock.json "$place/installed.json"; then
+        return
+    fi
+    debian node nodejs
+    debian npm npm
+    mkdir -p "$place"
+    cp tests/clients/package.json tests/clients/package-lock.json "$place"
+    npm ci --prefix "$place" --silent --no-audit --no-fund
+    cp tests/clients/package-lock.json "$place/installed.json"
+}
+
+# Runs one stage with its output in a log: its end is shown where it fails, else what was skipped.
+# To be called where errexit is off and no condition hides its failures from the subshell.
+stage() {
+    local name=$1 log=$logs/$1.log began=$SECONDS status
+    printf '== %s\n' "$name"
+    (
+        set -e
+        "run_$name"
+    ) >"$log" 2>&1 </dev/null
+    status=$?
+    if ((status == 0)); then
+        grep '^ *skipped: ' "$log" | sort | uniq --count | sed 's/^ */   /'
+        printf '   passed in %d s\n' $((SECONDS - began))
+        passed=$((passed + 1))
+    else
+        tail --lines 200 "$log" | sed 's/^/   /'
+        printf '   FAILED in %d s\n' $((SECONDS - began))
+        failed=$((failed + 1))
+    fi
+}
+
+main() {
+    local wanted=("$@") name
+    ((${#wanted[@]})) || wanted=("${stages[@]}")
+    for name in "${wanted[@]}"; do
+        if [[ " ${stages[*]} " != *" $name "* ]]; then
+            printf 'no stage %q; there are: %s\n' "$name" "${stages[*]}" >&2
+            exit 2
+        fi
+    done
+    mkdir -p "$logs"
+    set +e
+    for name in "${wanted[@]}"; do
+        stage "$name"
+    done
+    printf '%d passed, %d failed\n' "$passed" "$failed"
+    ((failed == 0))
+}
+
+main "$@"
