@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod clock;
 pub mod feed;
+pub mod gate;
 pub mod latency;
 pub mod limits;
 pub mod node;

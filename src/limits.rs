@@ -130,6 +130,8 @@ pub const REQUEST_HEADERS_MAX: usize = 64;
 pub const HTTP_LIFE: Duration = Duration::from_secs(60);
 /// Longest that this answer may take to be written.
 pub const HTTP_WRITE: Duration = Duration::from_secs(10);
+/// Connections that the kernel holds for a listener before they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4096;
 /// Handshakes and pages in progress at once.
 pub const GATE_CONNECTIONS: usize = 4096;
 /// First and longest pause after an accept that failed.
@@ -144,6 +146,8 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub const PONG_TIMEOUT: Duration = Duration::from_secs(60);
 /// Input that is discarded after half-closing.
 pub const LINGER: Duration = Duration::from_secs(1);
+/// Time that a drain takes for each connection, where its window is long enough.
+pub const DRAIN_PER_CONNECTION: Duration = Duration::from_millis(5);
 /// Window over which connections are closed on SIGTERM (default).
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// Least time between two polls of a feed that keeps time: what is due in between goes out together.

@@ -8,6 +8,7 @@ mod bench;
 mod client;
 mod inspect;
 mod logging;
+mod play;
 mod replay;
 mod serve;
 mod settings;
@@ -71,6 +72,8 @@ enum Early {
     Done,
     /// Wrong usage or configuration.
     Usage(String),
+    /// It can't be done.
+    Failed(String),
 }
 
 /// The configuration of a command that is to run, with its log started.
@@ -94,11 +97,14 @@ impl Early {
     fn exit(self) -> ExitCode {
         match self {
             Self::Done => ExitCode::SUCCESS,
-            Self::Usage(reason) => {
-                // Nothing is left to say it to where standard error is gone.
-                let _ = writeln!(std::io::stderr(), "broadtape: {reason}");
-                ExitCode::from(2)
-            }
+            Self::Usage(reason) => complain(&reason, ExitCode::from(2)),
+            Self::Failed(reason) => complain(&reason, ExitCode::FAILURE),
         }
     }
+}
+
+fn complain(reason: &str, code: ExitCode) -> ExitCode {
+    // Nothing is left to say it to where standard error is gone.
+    let _ = writeln!(std::io::stderr(), "broadtape: {reason}");
+    code
 }

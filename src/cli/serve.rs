@@ -26,10 +26,8 @@ impl Configured for Serve {
 }
 
 pub(super) fn run(args: ServeArgs) -> ExitCode {
-    let config = match super::configured(args.typed) {
-        Ok(config) => config,
-        Err(early) => return early.exit(),
-    };
-    tracing::debug!(options = ?config.options, feed = ?config.feed, "configured");
-    ExitCode::SUCCESS
+    match super::configured(args.typed) {
+        Ok(config) => super::play::run(&config),
+        Err(early) => early.exit(),
+    }
 }

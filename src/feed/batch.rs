@@ -100,11 +100,17 @@ impl Batch {
         std::mem::take(&mut self.introduced)
     }
 
-    /// Empties it, and bounds it anew to `limit` slots.
-    pub fn reset(&mut self, limit: usize) {
+    /// Empties it.
+    pub fn clear(&mut self) {
         self.records.clear();
         self.introduced.clear();
-        (self.slots, self.count, self.limit) = (0, 0, limit);
+        (self.slots, self.count) = (0, 0);
+    }
+
+    /// Empties it, and bounds it anew to `limit` slots.
+    pub fn reset(&mut self, limit: usize) {
+        self.clear();
+        self.limit = limit;
     }
 }
 

@@ -3,6 +3,7 @@
 //! It keeps the feeds' time on a monotonic timeline, sleeps until something is due, and says in the
 //! open how late it was. A feed that knows no pace is polled only while the slowest reader keeps up.
 
+use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::thread::{self, Thread};
@@ -15,7 +16,8 @@ use super::{Batch, Deriver, Feed, Next, Pace};
 use crate::clock::{Now, Timeline, UnixNanos, unix_now};
 use crate::latency::{Latency, Stage};
 use crate::limits::{
-    BATCH_SLOTS, CLOCK_STEP, ELASTIC_WINDOW_SHARE, POLL_QUANTUM, HOLD_NAP, PUBLISHER_NAP, SLOT_BYTES, STALL,
+    BATCH_SLOTS, CLOCK_STEP, ELASTIC_WINDOW_SHARE, HOLD_NAP, POLL_QUANTUM, PUBLISHER_NAP,
+    SLOT_BYTES, STALL,
 };
 use crate::ring::{Progresses, Writer};
 use crate::wire::instrument::{Directory, DirectoryError};
@@ -131,6 +133,7 @@ pub struct Publisher {
     queue_mark: u64,
     epoch: u64,
     events: mpsc::UnboundedSender<FeedEvent>,
+    sender: Sender<Command>,
     commands: Receiver<Command>,
 
     timeline: Timeline,
@@ -147,62 +150,60 @@ pub struct Publisher {
     latency: Latency,
 }
 
-/// Registers what the feeds know, and starts the publisher's thread.
-///
-/// # Errors
-/// [`DirectoryError`] where two feeds call different things by the same id.
-pub fn start(parts: Parts) -> Result<Handle, StartError> {
-    let (commands, inbox) = bounded(16);
-    let mut sources = Vec::new();
-    for mut feed in parts.feeds {
-        for instrument in feed.instruments() {
-            parts.directory.register(instrument)?;
-        }
-        sources.push(Source { feed, next: Next::Ready, failure: None });
-    }
-    let now = Now::read();
-    let batch = BATCH_SLOTS.min(parts.writer.batch_max());
-    let publisher = Publisher {
-        sources,
-        deriver: (parts.derive != 0).then(|| Deriver::new(parts.derive)),
-        writer: parts.writer,
-        directory: parts.directory,
-        progress: parts.progress,
-        hold: parts.hold,
-        window: (parts.queue / SLOT_BYTES / ELASTIC_WINDOW_SHARE).max(16) as u64,
-        queue_mark: parts.queue as u64 / 8,
-        epoch: parts.epoch,
-        events: parts.events,
-        commands: inbox,
-        timeline: Timeline::new(now),
-        raw: Batch::new(batch),
-        out: Batch::new(batch),
-        last_record: now.mono,
-        stalled: false,
-        clock_offset: 0,
-        stopping: false,
-        bytes: 0,
-        by_schema: [0; SCHEMAS],
-        late: 0,
-        latency: Latency::default(),
-    };
-    let thread = thread::Builder::new().name("feed".to_owned());
-    let thread = thread.spawn(move || publisher.run())?.thread().clone();
-    Ok(Handle { commands, thread })
-}
-
-/// A publisher that can't be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Two feeds disagree.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// No thread.
-    #[error("the feed's thread can't be started: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
 impl Publisher {
+    /// Registers what the feeds know. Nothing is published yet.
+    ///
+    /// # Errors
+    /// Where two feeds call different things by the same id.
+    pub fn new(parts: Parts) -> Result<Self, DirectoryError> {
+        let mut sources = Vec::new();
+        for mut feed in parts.feeds {
+            for instrument in feed.instruments() {
+                parts.directory.register(instrument)?;
+            }
+            sources.push(Source { feed, next: Next::Ready, failure: None });
+        }
+        let now = Now::read();
+        let batch = BATCH_SLOTS.min(parts.writer.batch_max());
+        let (sender, commands) = bounded(16);
+        Ok(Self {
+            sources,
+            deriver: (parts.derive != 0).then(|| Deriver::new(parts.derive)),
+            writer: parts.writer,
+            directory: parts.directory,
+            progress: parts.progress,
+            hold: parts.hold,
+            window: (parts.queue / SLOT_BYTES / ELASTIC_WINDOW_SHARE).max(16) as u64,
+            queue_mark: parts.queue as u64 / 8,
+            epoch: parts.epoch,
+            events: parts.events,
+            sender,
+            commands,
+            timeline: Timeline::new(now),
+            raw: Batch::new(batch),
+            out: Batch::new(batch),
+            last_record: now.mono,
+            stalled: false,
+            clock_offset: 0,
+            stopping: false,
+            bytes: 0,
+            by_schema: [0; SCHEMAS],
+            late: 0,
+            latency: Latency::default(),
+        })
+    }
+
+    /// Starts its thread.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start(self) -> io::Result<Handle> {
+        let commands = self.sender.clone();
+        let thread = thread::Builder::new().name("feed".to_owned());
+        let thread = thread.spawn(move || self.run())?.thread().clone();
+        Ok(Handle { commands, thread })
+    }
+
     fn run(mut self) {
         // Without it the kernel may wake us 50 µs late; where it is refused, so be it.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
@@ -294,7 +295,10 @@ impl Publisher {
             self.last_record = now;
         }
         self.publish(now);
-        if next != Next::Ready && live && let Some(deriver) = &mut self.deriver {
+        if next != Next::Ready
+            && live
+            && let Some(deriver) = &mut self.deriver
+        {
             while !deriver.advance(time, &mut self.out) {
                 commit(&mut self.writer, &mut self.out);
             }

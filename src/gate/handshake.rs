@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{Empty, Full};
 use hyper::body::Bytes;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 
@@ -134,10 +134,7 @@ fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
 }
 
 /// The encoding: by subprotocol, else by query, else JSON.
-fn agree<B>(
-    request: &Request<B>,
-    echo: bool,
-) -> Result<(Speech, Option<&'static str>), Refusal> {
+fn agree<B>(request: &Request<B>, echo: bool) -> Result<(Speech, Option<&'static str>), Refusal> {
     if echo {
         return Ok((Speech::Echo, None));
     }

@@ -30,7 +30,7 @@ use crate::limits::{
     ACCEPT_PAUSE, GATE_CONNECTIONS, HTTP_LIFE, HTTP_WRITE, LISTEN_BACKLOG, REQUEST_HEAD_MAX,
     REQUEST_HEADERS_MAX,
 };
-use crate::shard::command::{Arrival, Command, Mailbox, Speech};
+use crate::shard::command::{Arrival, Mailbox, Speech};
 use crate::socket;
 use handshake::Verdict;
 
@@ -197,9 +197,7 @@ impl<P: Pages> Gate<P> {
         let shard = fewest.ok_or_else(|| io::Error::other("there is no shard"))?;
         let session = self.sessions.fetch_add(1, Relaxed) + 1;
         let arrival = Arrival { session, stream, leftover: parts.read_buf, peer, speech };
-        shard
-            .send(Command::Attach(arrival))
-            .map_err(|_| io::Error::other("the shard's queue is full"))
+        shard.attach(arrival).map_err(|_| io::Error::other("the shard's queue is full"))
     }
 }
 

@@ -4,4 +4,6 @@ pub mod config;
 pub mod http;
 pub mod options;
 pub mod report;
+pub mod server;
+mod status;
 pub mod units;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -64,9 +65,9 @@ pub enum Command {
         /// To whom.
         reply: oneshot::Sender<Vec<Session>>,
     },
-    /// The last records of these instruments (directory indices).
+    /// The last records of these instruments.
     Last {
-        /// Which.
+        /// Their ids.
         instruments: Vec<u32>,
         /// To whom: published records.
         reply: oneshot::Sender<Vec<Vec<u8>>>,
@@ -80,12 +81,33 @@ pub enum Command {
 pub struct Mailbox {
     queue: Arc<ArrayQueue<Command>>,
     waker: Arc<dyn Wake>,
+    population: Arc<AtomicUsize>,
 }
 
 impl Mailbox {
     /// An empty mailbox whose shard is woken by `waker`.
     pub fn new(waker: Arc<dyn Wake>) -> Self {
-        Self { queue: Arc::new(ArrayQueue::new(COMMAND_QUEUE)), waker }
+        let queue = Arc::new(ArrayQueue::new(COMMAND_QUEUE));
+        Self { queue, waker, population: Arc::default() }
+    }
+
+    /// Connections that the shard has or will take.
+    pub fn population(&self) -> usize {
+        self.population.load(Relaxed)
+    }
+
+    /// Sends a connection, which counts at once.
+    ///
+    /// # Errors
+    /// As of [`Mailbox::send`].
+    pub fn attach(&self, arrival: Arrival) -> Result<(), Command> {
+        self.population.fetch_add(1, Relaxed);
+        self.send(Command::Attach(arrival)).inspect_err(|_| self.depart())
+    }
+
+    /// A connection has ended.
+    pub(super) fn depart(&self) {
+        self.population.fetch_sub(1, Relaxed);
     }
 
     /// Sends a command.

@@ -324,6 +324,7 @@ impl<E: Engine> Shard<E> {
         self.hot.retain(|hot| *hot != token);
         self.readable.retain(|readable| *readable != token);
         let mut connection = self.connections.remove(token as usize);
+        self.mailbox.depart();
         // The descriptor is closed with the connection, whatever the poller says.
         let _ = self.poll.registry().deregister(&mut connection.stream);
     }

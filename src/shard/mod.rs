@@ -55,6 +55,8 @@ pub struct Parts {
     pub id: usize,
     /// The ring it reads.
     pub ring: Ring,
+    /// From where it reads: everything that is published after this was made.
+    pub reader: Reader,
     /// The instruments.
     pub directory: Arc<Directory>,
     /// Its way in.
@@ -126,16 +128,15 @@ pub struct Shard<E = Readiness> {
 }
 
 impl<E: Engine> Shard<E> {
-    /// A shard without connections that begins to read at the ring's newest record.
+    /// A shard without connections. It knows the instruments that are registered by now.
     pub fn new(parts: Parts, engine: E, now: Now) -> Self {
-        let reader = parts.ring.reader();
         Self {
             id: parts.id,
             epoch: parts.epoch,
             limits: parts.limits,
             flush_interval: parts.flush_interval,
             busy: parts.busy,
-            reader,
+            reader: parts.reader,
             ring: parts.ring,
             progress: parts.progress,
             elastic: parts.elastic,

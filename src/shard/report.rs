@@ -220,11 +220,11 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// The last record of each schema of these instruments.
+    /// The last record of each schema of these instrument ids.
     pub(super) fn last_records(&self, instruments: &[u32]) -> Vec<Vec<u8>> {
-        let known = instruments.iter().filter(|index| (**index as usize) < self.catalog.len());
+        let known = instruments.iter().filter_map(|id| self.catalog.index(*id));
         known
-            .flat_map(|index| schemas().map(|schema| cache::key(schema, *index)))
+            .flat_map(|index| schemas().map(move |schema| cache::key(schema, index)))
             .filter_map(|key| self.cache.get(key))
             .map(|value| value.record().to_vec())
             .collect()

@@ -65,7 +65,7 @@ const CONDITION_MET: u8 = 3;
 #[command(after_help = "Examples:\n  \
     broadtape bench ws://127.0.0.1:8080/v1/stream --connections 1000 --duration 30s\n  \
     broadtape bench localhost:8080 --symbols 20 --fail-if 'p99>5ms' --fail-if 'lost>0' --json -")]
-pub struct BenchArgs {
+pub(super) struct BenchArgs {
     /// The server: ws://HOST:PORT/v1/stream, http://HOST:PORT or HOST:PORT
     #[arg(value_name = "URL")]
     target: Target,
@@ -144,7 +144,7 @@ impl BenchError {
 }
 
 /// Runs the command to its exit code.
-pub fn run(args: BenchArgs) -> ExitCode {
+pub(super) fn run(args: BenchArgs) -> ExitCode {
     let shown = measure(&args).and_then(|report| show(&args, &report).map(|()| report));
     let report = match shown {
         Ok(report) => report,

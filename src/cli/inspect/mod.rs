@@ -15,7 +15,7 @@ use report::Report;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  broadtape inspect ES.mbp-1.dbn.zst\n\n\
     Exit code 1 where a file is damaged or no DBN; what can be read of it is shown.")]
-pub struct InspectArgs {
+pub(super) struct InspectArgs {
     /// DBN files: versions 1 to 3, plain or zstd, with metadata or fragments
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -29,7 +29,7 @@ pub struct InspectArgs {
 
 /// Runs it: the report goes to standard output, progress to standard error. Fails where a file is
 /// damaged or no DBN.
-pub fn run(args: &InspectArgs) -> ExitCode {
+pub(super) fn run(args: &InspectArgs) -> ExitCode {
     let reports: Vec<Report> = args.files.iter().map(|file| Report::of(file)).collect();
     let sound = reports.iter().all(|report| report.damage.is_none());
     match write(args, &reports, &mut io::stdout().lock()) {

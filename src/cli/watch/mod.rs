@@ -32,7 +32,7 @@ use crate::wire::record;
 #[command(after_help = "Examples:\n  \
     broadtape watch localhost:8080 AAPL MSFT\n  \
     broadtape watch ws://127.0.0.1:8080/v1/stream 'ES*' --schema trades --count 10 --json")]
-pub struct WatchArgs {
+pub(super) struct WatchArgs {
     /// The server: ws://HOST:PORT/v1/stream, http://HOST:PORT or HOST:PORT
     #[arg(value_name = "URL")]
     target: Target,
@@ -72,7 +72,7 @@ enum WatchError {
 }
 
 /// Runs the command to its exit code.
-pub fn run(args: WatchArgs) -> ExitCode {
+pub(super) fn run(args: WatchArgs) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let watched = runtime.map_err(WatchError::from).and_then(|rt| rt.block_on(watch(&args)));
     match watched {

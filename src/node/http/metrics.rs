@@ -4,7 +4,10 @@ use std::fmt::Display;
 
 use super::exposition::{Exposition, Kind, Labels};
 use crate::latency::{Latency, Stage};
-use crate::node::report::{FeedReport, Info, Named, ShardReport};
+use crate::node::report::{FeedReport, Info, ShardReport};
+
+/// A count for each name.
+type Named = Vec<(&'static str, u64)>;
 
 /// Upper bounds of the latency buckets, ns: 1, 2, 5 in each decade from 1 µs to 10 s.
 const BOUNDS: [u64; 22] = [

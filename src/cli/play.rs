@@ -1,0 +1,92 @@
+//! What `serve` and `replay` have in common: the feeds are built, the server runs until it is told
+//! to end.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Early;
+use crate::feed::replay::{Replay, ReplayOptions, Speed as ReplaySpeed};
+use crate::feed::{Deriver, Feed, Metronome, Scenario, Sim, SimOptions};
+use crate::node::config::Config;
+use crate::node::options::{FeedOptions, Speed};
+use crate::node::server::{self, Program};
+
+/// Runs a server as it was configured.
+pub(super) fn run(config: &Config) -> ExitCode {
+    let program = match program(&config.feed) {
+        Ok(program) => program,
+        Err(early) => return early.exit(),
+    };
+    let mut stops = None;
+    match server::run(&config.options, program, async || stop(&mut stops).await, say) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the server has ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The feeds.
+fn program(feed: &FeedOptions) -> Result<Program, Early> {
+    let failed = |error: &dyn std::fmt::Display| Early::Failed(error.to_string());
+    let one = |feed: Box<dyn Feed>, derive: u32| Program {
+        feeds: vec![feed],
+        derive,
+        elastic: false,
+        exit: false,
+    };
+    Ok(match feed.clone() {
+        FeedOptions::Sim { scenario, symbols, rate, seed } => {
+            let scenario = self::scenario(&scenario)?;
+            let sim = Sim::new(SimOptions { symbols, rate, seed, scenario });
+            one(Box::new(sim.map_err(|e| failed(&e))?), Deriver::SCHEMAS)
+        }
+        FeedOptions::Metronome { symbols, rate } => one(Box::new(Metronome::new(rate, symbols)), 0),
+        FeedOptions::Replay { files, speed, max_gap, repeat, derive, exit } => {
+            let (speed, elastic) = match speed {
+                Speed::Max => (ReplaySpeed::Max, true),
+                Speed::Times(factor) => (ReplaySpeed::Factor(factor), false),
+            };
+            let options = ReplayOptions { files, speed, max_gap, looped: repeat };
+            let replay = Replay::open(options).map_err(|e| failed(&e))?;
+            let derive = if derive { Deriver::SCHEMAS } else { 0 };
+            Program { elastic, exit, ..one(Box::new(replay), derive) }
+        }
+    })
+}
+
+fn scenario(name: &str) -> Result<Scenario, Early> {
+    let scenario = match Path::new(name) {
+        path if path.is_file() => Scenario::from_file(path),
+        _ => Scenario::named(name),
+    };
+    scenario.map_err(|error| Early::Usage(error.to_string()))
+}
+
+/// One line a listener, and nothing else, ever.
+fn say(addresses: &[SocketAddr]) {
+    let mut out = io::stdout().lock();
+    let written = addresses.iter().try_for_each(|a| writeln!(out, "listening on http://{a}"));
+    if let Err(error) = written.and_then(|()| out.flush()) {
+        tracing::warn!(%error, "standard output is gone");
+    }
+}
+
+/// Waits for SIGTERM or SIGINT. Both are watched from the first call on, so that none gets lost
+/// between two.
+async fn stop(stops: &mut Option<(Signal, Signal)>) -> io::Result<()> {
+    let (terminate, interrupt) = match stops {
+        Some(stops) => stops,
+        None => stops.insert((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)),
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The running server as the pages see it: questions go to the threads that own the answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, Response};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::http;
+use super::report::{FeedReport, Info, Session, ShardReport, Status};
+use crate::feed::publisher::Handle;
+use crate::gate::Pages;
+use crate::shard::command::{Command, Mailbox};
+use crate::wire::instrument::Directory;
+
+/// A thread that does not answer within this is stuck; the page says what the others know.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the pages ask.
+#[derive(Clone)]
+pub(super) struct Running {
+    pub(super) info: Arc<Info>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) shards: Vec<Mailbox>,
+    pub(super) publisher: Handle,
+    pub(super) draining: Arc<AtomicBool>,
+    pub(super) unready: Arc<AtomicBool>,
+}
+
+impl Running {
+    /// Asks every shard, and returns the answers of those that gave one.
+    async fn ask_all<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
+        let asked: Vec<_> = self.shards.iter().map(|shard| ask(shard, &question)).collect();
+        let mut answers = Vec::with_capacity(asked.len());
+        for (shard, answer) in asked.into_iter().enumerate() {
+            match timeout(PATIENCE, answer).await {
+                Ok(Ok(answer)) => answers.push(answer),
+                _ => tracing::warn!(shard, "a shard does not answer"),
+            }
+        }
+        answers
+    }
+}
+
+fn ask<T>(
+    shard: &Mailbox,
+    question: impl Fn(oneshot::Sender<T>) -> Command,
+) -> oneshot::Receiver<T> {
+    let (reply, answer) = oneshot::channel();
+    // A full queue drops the question, and with it the reply: the wait ends at once.
+    let _ = shard.send(question(reply));
+    answer
+}
+
+impl Status for Running {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        if self.draining.load(Relaxed) {
+            return Err("draining".to_owned());
+        }
+        match self.unready.load(Relaxed) {
+            true => Err("the feed has stalled, ended or failed".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    async fn shards(&self) -> Vec<ShardReport> {
+        self.ask_all(Command::Report).await
+    }
+
+    async fn feed(&self) -> FeedReport {
+        match timeout(PATIENCE, self.publisher.report()).await {
+            Ok(Ok(report)) => report,
+            _ => {
+                FeedReport { state: "failed: it does not answer".to_owned(), ..Default::default() }
+            }
+        }
+    }
+
+    async fn sessions(&self, after: u64, limit: usize) -> Vec<Session> {
+        let lists = self.ask_all(|reply| Command::Sessions { after, limit, reply }).await;
+        let mut sessions: Vec<Session> = lists.into_iter().flatten().collect();
+        sessions.sort_unstable_by_key(|session| session.id);
+        sessions.truncate(limit);
+        sessions
+    }
+
+    async fn last(&self, instruments: Vec<u32>) -> Vec<Vec<u8>> {
+        let Some(shard) = self.shards.first() else { return Vec::new() };
+        let question = |reply| Command::Last { instruments: instruments.clone(), reply };
+        timeout(PATIENCE, ask(shard, question)).await.ok().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+impl Pages for Running {
+    async fn answer(&self, request: Request<()>) -> Response<Full<Bytes>> {
+        http::answer(&request, self).await
+    }
+}
