@@ -95,7 +95,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_matches_what_its_definition_says(p in "[abé*]{0,6}\\*[abé*]{0,3}", s in "[abé]{0,9}") {
+        fn a_pattern_matches_what_its_definition_says(
+            p in "[abé*]{0,6}\\*[abé*]{0,3}",
+            s in "[abé]{0,9}",
+        ) {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             prop_assert_eq!(pattern(&p).matches(&s), by_definition(&chars(&p), &chars(&s)));
         }
