@@ -159,7 +159,10 @@ mod tests {
         data.open(&mut whole);
         whole.extend_from_slice(b"{},{}");
         Data::close(&mut whole);
-        let right = r#"{"type":"data","epoch":"1","seq":"2","ts_send":"3","flags":["snapshot","gap"],"records":[{},{}]}"#;
+        let right = concat!(
+            r#"{"type":"data","epoch":"1","seq":"2","ts_send":"3","#,
+            r#""flags":["snapshot","gap"],"records":[{},{}]}"#
+        );
         assert_eq!(String::from_utf8(whole).unwrap(), right);
     }
 }

@@ -284,7 +284,10 @@ mod tests {
     #[test]
     fn a_gap_of_unknown_size_is_null() {
         let gap = Gap { epoch: 1, from_seq: 2, to_seq: 3, records: None, reason: "overrun" };
-        let right = r#"{"type":"gap","epoch":"1","from_seq":"2","to_seq":"3","records":null,"reason":"overrun"}"#;
+        let right = concat!(
+            r#"{"type":"gap","epoch":"1","from_seq":"2","to_seq":"3","#,
+            r#""records":null,"reason":"overrun"}"#
+        );
         assert_eq!(text(|out| gap.write(out)), right);
         let known = Gap { records: Some(2), ..gap };
         assert!(text(|out| known.write(out)).contains(r#""records":"2""#));

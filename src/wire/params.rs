@@ -1,4 +1,4 @@
-//! Fields of a request, typed: every refusal says which field, what it was, what is right.
+//! Fields of a request: every refusal says which one, what it was, what would be right.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -285,7 +285,10 @@ mod tests {
             cut in 0usize..150,
             junk in "[\\[\\]{}\",:0-9eE.a-z\\\\u*-]{0,12}",
         ) {
-            let whole = r#"{"id":1,"method":"subscribe","params":[{"schema":["trades"],"symbols":["A","B*"],"from":{"time":"5"},"max_rate":5}]}"#;
+            let whole = concat!(
+                r#"{"id":1,"method":"subscribe","params":[{"schema":["trades"],"#,
+                r#""symbols":["A","B*"],"from":{"time":"5"},"max_rate":5}]}"#
+            );
             let cut = cut.min(whole.len());
             let text = format!("{}{junk}{}", &whole[..cut], &whole[cut..]);
             if let Err(refused) = parse(&text, &ClientLimits::default()) {

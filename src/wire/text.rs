@@ -179,7 +179,10 @@ mod tests {
             .object("f", |o| o)
             .list("g", [1, 2], decimal)
             .close();
-        let text = r#"{"a":"x","b":4294967295,"c":"18446744073709551615","d":true,"e":null,"f":{},"g":[1,2]}"#;
+        let text = concat!(
+            r#"{"a":"x","b":4294967295,"c":"18446744073709551615","#,
+            r#""d":true,"e":null,"f":{},"g":[1,2]}"#
+        );
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }
 

@@ -8,8 +8,8 @@ use crate::frames::hex;
 
 const VERSION: &str = "1.3.2";
 
-/// The verdicts on these sequences, in their order; none, and said so, where there is no Python with
-/// wsproto and none can be installed (a failure where `CI=true`).
+/// The verdicts on these sequences, in their order; none, and said so, where there is no Python
+/// with wsproto and none can be installed (a failure where `CI=true`).
 pub(crate) fn judge<'a>(sequences: impl Iterator<Item = &'a [u8]>) -> Option<Vec<Vec<String>>> {
     let python = match python() {
         Ok(python) => python,

@@ -1,4 +1,4 @@
-"""Reads clients' bytes, one hexadecimal line each; prints what wsproto says of them, a line each."""
+"""Reads clients' bytes, hexadecimal, a line each; prints what wsproto says of each line."""
 
 import sys
 
