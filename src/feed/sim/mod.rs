@@ -1,5 +1,5 @@
-//! sim: a seeded market. Clustered quotes and trades of up to 20,000 instruments, with halts, crashes
-//! and faults as a scenario says.
+//! sim: a seeded market. Clustered quotes and trades of up to 20,000 instruments, with halts,
+//! crashes and faults as a scenario says.
 //!
 //! What happens and when depends on the options and on the start alone, never on when or how often
 //! it is polled: that decides only what the records say of their arrival (`ts_recv`,
@@ -10,8 +10,8 @@
 //!
 //! A change of a quote is one `mbp-1` record. A trade is a `trades` record, its `mbp-1` twin with
 //! the book before its effect, and the change of the book. The venue's `sequence` numbers messages
-//! from 1 over all instruments, wrapping: the twins share theirs, so that `mbp-1` of all instruments
-//! has every number once. Status records and definitions have none.
+//! from 1 over all instruments, wrapping: the twins share theirs, so that `mbp-1` of the whole
+//! market has every number once. Status records and definitions have none.
 
 mod alias;
 mod arrivals;
