@@ -1,5 +1,7 @@
 //! Bars and interval quotes of a recorded market: what is derived agrees with what was recorded.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "it is a test")]
+
 use std::path::PathBuf;
 
 use broadtape::clock::SECOND;

@@ -42,6 +42,7 @@ impl Metronome {
             action: Action::Trade as i8,
             side: Side::Bid as i8,
             flags: FlagSet::empty(),
+            depth: 0,
             ts_in_delta: 0,
             sequence: 0,
             ..TradeMsg::default()

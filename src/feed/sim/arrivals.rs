@@ -1,12 +1,12 @@
 //! When something happens: self-exciting arrivals, so that activity comes in clusters.
 //!
-//! A Hawkes process on a grid of milliseconds: within a step arrivals are Poisson, and every arrival
-//! raises the intensity of the steps after it. Shocks from outside ("news") start clusters of their
+//! A Hawkes process on a grid of milliseconds: within a step arrivals are Poisson, and every one of
+//! them raises the intensity of the steps after it. Shocks from outside ("news") start clusters of their
 //! own. Its mean is the asked one exactly, whatever the clustering: what echoes and shocks bring is
 //! taken from the independent arrivals. No transcendental functions in the state, so that every
 //! platform computes the same times.
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_distr::{Distribution, Exp1};
 use rand_pcg::Pcg64Mcg;
 
@@ -48,7 +48,9 @@ pub(super) struct Arrivals {
     keep: f64,
     per_arrival: f64,
     per_shock: f64,
-    shocks: f64,
+    /// Steps to the next shock, and between two on average; infinite where there are none.
+    quiet: f64,
+    between_shocks: f64,
 }
 
 impl Arrivals {
@@ -57,13 +59,17 @@ impl Arrivals {
         let mut rng = Pcg64Mcg::seed_from_u64(seed);
         let keep = 1.0 - 1.0 / how.memory.max(1.0);
         let fresh = mean * (1.0 - how.echo);
-        let shock_share = if how.shocks > 0.0 { how.shock_share } else { 0.0 };
-        let per_shock =
-            if how.shocks > 0.0 { fresh * shock_share * (1.0 - keep) / how.shocks } else { 0.0 };
+        let between_shocks = 1.0 / how.shocks;
+        let (shock_share, per_shock, quiet) = if how.shocks > 0.0 {
+            let per_shock = fresh * how.shock_share * (1.0 - keep) * between_shocks;
+            (how.shock_share, per_shock, between_shocks * unit(&mut rng))
+        } else {
+            (0.0, 0.0, f64::INFINITY)
+        };
         let mut new = Self {
             step: 0,
             at: 0.0,
-            wait: Exp1.sample(&mut rng),
+            wait: unit(&mut rng),
             rng,
             count: 0,
             intensity: 0.0,
@@ -73,7 +79,8 @@ impl Arrivals {
             keep,
             per_arrival: how.echo * (1.0 - keep),
             per_shock,
-            shocks: how.shocks,
+            quiet,
+            between_shocks,
         };
         new.set_factor(1.0);
         new
@@ -90,7 +97,7 @@ impl Arrivals {
             return None;
         }
         self.at += self.wait / self.intensity;
-        self.wait = Exp1.sample(&mut self.rng);
+        self.wait = unit(&mut self.rng);
         self.count += 1;
         Some(self.step + (self.at as u64).min(STEP - 1))
     }
@@ -102,8 +109,10 @@ impl Arrivals {
         if self.factor > 0.0 {
             self.excited += self.per_arrival * f64::from(self.count) / self.factor;
         }
-        if self.shocks > 0.0 && self.rng.random::<f64>() < self.shocks {
+        self.quiet -= 1.0;
+        while self.quiet <= 0.0 {
             self.excited += self.per_shock;
+            self.quiet += self.between_shocks * unit(&mut self.rng);
         }
         self.step += STEP;
         (self.at, self.count) = (0.0, 0);
@@ -121,6 +130,12 @@ impl Arrivals {
         self.factor = factor;
         self.intensity = factor * (self.independent + self.excited) / STEP as f64;
     }
+}
+
+/// An exponential variate of mean 1.
+#[inline]
+fn unit(rng: &mut Pcg64Mcg) -> f64 {
+    Exp1.sample(rng)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 
 use crate::wire::record::{Action, Side};
 
-/// How far the price strays from where it is led to before the pull back is irresistible, as a share
-/// of the price: about what a price band allows.
+/// How far the price strays from where it is led to before the pull back is irresistible, as a
+/// share of the price: about what a price band allows.
 const BAND: f64 = 0.05;
 /// Bounds of an instrument's own agitation around its usual one.
 const AGITATION: (f32, f32) = (0.5, 4.0);

@@ -1,13 +1,13 @@
 //! The instruments of the simulated market, and what happens to them.
 
 use rand::{Rng, RngExt, SeedableRng};
-use rand_distr::Distribution;
-use rand_distr::weighted::WeightedAliasIndex;
 use rand_pcg::Pcg64Mcg;
 
+use super::alias::Alias;
 use super::book::{Book, Dice, Mood};
 use super::print::{self, Stamp, TICKS_PER_DOLLAR};
 use super::story::{Scope, Weather};
+use super::text;
 use super::ticker::ticker;
 use crate::clock::UnixNanos;
 use crate::feed::Batch;
@@ -22,6 +22,10 @@ const EVENT_ROOM: usize = 5 * SLOT_BYTES - 8;
 const MOVES_PER_SECOND: f64 = 100.0;
 /// Share of an instrument's events that move its price at most.
 const MOVES_SHARE: f64 = 0.3;
+/// The usual spread of the busiest instrument as a share of its price, and how much more of it the
+/// quietest has.
+const SPREAD: f64 = 1e-4;
+const SPREAD_OF_QUIET: f64 = 4.0;
 /// So often is a halted instrument drawn again before the event is given up.
 const REDRAWS: u32 = 64;
 /// How fast the temper wanders, how fast it comes back to 1, and how far it gets.
@@ -34,11 +38,12 @@ pub(super) struct Market {
     halted: Vec<bool>,
     halted_count: usize,
     /// Who is active, by Zipf's law.
-    activity: WeightedAliasIndex<f64>,
+    activity: Alias,
     /// Of 65,536 events, those that are trades.
     trades: u32,
     rng: Pcg64Mcg,
-    /// Factor on volatility that wanders around 1.
+    /// Factor on volatility that the weather brings, and the one that wanders around 1.
+    volatility: f64,
     temper: f64,
     mood: Mood,
     /// The venue's number of the last message, and how many of the next ones get lost.
@@ -47,33 +52,32 @@ pub(super) struct Market {
 }
 
 impl Market {
-    /// `count` instruments with `events` events a second together, of which the share `trades` are
-    /// trades. None for a count of 0 or an exponent of Zipf's law that makes no weights.
-    pub(super) fn new(count: u32, events: f64, trades: f64, zipf: f64, seed: u64) -> Option<Self> {
-        let weights: Vec<_> = (0..count).map(|rank| f64::from(rank + 1).powf(-zipf)).collect();
+    /// `count` instruments, at least 1, with `events` events a second together.
+    pub(super) fn new(count: u32, events: f64, how: &text::Market, seed: u64) -> Self {
+        let weights: Vec<_> = (0..count).map(|rank| f64::from(rank + 1).powf(-how.zipf)).collect();
         let total: f64 = weights.iter().sum();
         let (symbols, dollars): (Vec<_>, Vec<_>) = (0..count).map(ticker).unzip();
-        let books = (0..count).zip(dollars).map(|(rank, dollars)| {
-            let ticks = i64::from(dollars) * TICKS_PER_DOLLAR;
-            let liquid = 1.0 - f64::from(rank) / f64::from(count);
-            let spread = ticks as f64 * 1e-4 * (5.0 - 4.0 * liquid);
-            let rate = events * weights[rank as usize] / total;
+        let books = dollars.iter().zip(&weights).zip(0..count).map(|((dollars, weight), rank)| {
+            let ticks = i64::from(*dollars) * TICKS_PER_DOLLAR;
+            let spread = SPREAD * (1.0 + SPREAD_OF_QUIET * f64::from(rank) / f64::from(count));
+            let rate = events * weight / total;
             let moves = (MOVES_PER_SECOND / rate).min(MOVES_SHARE);
-            Book::new(ticks, spread as f32, (moves * 65_536.0) as u32)
+            Book::new(ticks, (spread * ticks as f64) as f32, (moves * 65_536.0) as u32)
         });
-        Some(Self {
+        Self {
             books: books.collect(),
             halted: vec![false; symbols.len()],
             symbols,
             halted_count: 0,
-            activity: WeightedAliasIndex::new(weights).ok()?,
-            trades: (trades * 65_536.0) as u32,
+            activity: Alias::new(&weights),
+            trades: (how.trades * 65_536.0) as u32,
             rng: Pcg64Mcg::seed_from_u64(seed),
+            volatility: 1.0,
             temper: 1.0,
             mood: Mood { volatility: 1.0, level: 1.0 },
             sequence: 0,
             lost: 0,
-        })
+        }
     }
 
     /// What the directory says of them.
@@ -93,8 +97,9 @@ impl Market {
 
     /// Goes with the weather from now on.
     pub(super) fn feel(&mut self, weather: &Weather) {
-        let volatility = (weather.volatility * self.temper) as f32;
-        self.mood = Mood { volatility, level: weather.level };
+        self.volatility = weather.volatility;
+        self.mood.level = weather.level;
+        self.mood.volatility = (self.volatility * self.temper) as f32;
     }
 
     /// Lets the temper of the market wander a little.
@@ -102,6 +107,7 @@ impl Market {
         let (far, back, least, most) = TEMPER;
         let step = (self.rng.random::<f64>() - 0.5) * far + (1.0 - self.temper) * back;
         self.temper = (self.temper + step).clamp(least, most);
+        self.mood.volatility = (self.volatility * self.temper) as f32;
     }
 
     /// Stops or resumes trading in a scope.
@@ -157,12 +163,12 @@ impl Market {
     /// Somebody by Zipf's law who is not halted.
     #[inline]
     fn pick(&mut self) -> Option<usize> {
-        let mut rank = self.activity.sample(&mut self.rng);
+        let mut rank = self.activity.pick(self.rng.next_u64());
         for _ in 0..REDRAWS {
             if !self.halted[rank] {
                 return Some(rank);
             }
-            rank = self.activity.sample(&mut self.rng);
+            rank = self.activity.pick(self.rng.next_u64());
         }
         None
     }

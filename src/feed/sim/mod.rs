@@ -1,5 +1,5 @@
-//! sim: a seeded market. Clustered quotes and trades of up to 20,000 instruments, with halts, crashes
-//! and faults as a scenario says.
+//! sim: a seeded market. Clustered quotes and trades of up to 20,000 instruments, with halts,
+//! crashes and faults as a scenario says.
 //!
 //! What happens and when depends on the options and on the start alone, never on when or how often
 //! it is polled: that decides only what the records say of their arrival (`ts_recv`,
@@ -10,9 +10,10 @@
 //!
 //! A change of a quote is one `mbp-1` record. A trade is a `trades` record, its `mbp-1` twin with
 //! the book before its effect, and the change of the book. The venue's `sequence` numbers messages
-//! from 1 over all instruments, wrapping: the twins share theirs, so that `mbp-1` of all instruments
-//! has every number once. Status records and definitions have none.
+//! from 1 over all instruments, wrapping: the twins share theirs, so that `mbp-1` of the whole
+//! market has every number once. Status records and definitions have none.
 
+mod alias;
 mod arrivals;
 mod book;
 mod check;
@@ -101,19 +102,12 @@ impl Sim {
     /// [`ScenarioError::Size`] for a number of symbols or a rate that is out of range.
     pub fn new(options: SimOptions) -> Result<Self, ScenarioError> {
         let SimOptions { symbols, rate, seed, scenario: Scenario { name, text } } = options;
-        let wrong = |what, was, most| ScenarioError::Size { what, was, most };
-        if !(1..=SIM_RATE_MAX).contains(&rate) {
-            return Err(wrong("rate", rate, SIM_RATE_MAX));
-        }
-        let too_many = wrong("symbols", u64::from(symbols), u64::from(SIM_SYMBOLS_MAX));
-        if symbols > SIM_SYMBOLS_MAX {
-            return Err(too_many);
-        }
+        sized("symbols", u64::from(symbols), u64::from(SIM_SYMBOLS_MAX))?;
+        sized("rate", rate, SIM_RATE_MAX)?;
         // A trade is three records, a quote one.
         let events = rate as f64 / (1.0 + 2.0 * text.market.trades);
+        let mut market = Market::new(symbols, events, &text.market, seed);
         let clustering = clustering(&text.arrivals);
-        let mut market = Market::new(symbols, events, text.market.trades, text.market.zipf, seed)
-            .ok_or(too_many)?;
         let mut arrivals =
             Arrivals::new(events / STEPS_PER_SECOND, clustering, seed ^ SEED_OF_TIMES);
         let story = Story::new(text, symbols, |name| market.rank(name));
@@ -149,16 +143,13 @@ impl Sim {
     /// The next millisecond: its weather, and what that does to the market.
     fn step(&mut self) {
         let milli = self.arrivals.step() / STEP + 1;
-        let wanders = milli.is_multiple_of(TEMPER_STEPS);
-        if wanders {
+        if milli.is_multiple_of(TEMPER_STEPS) {
             self.market.wander();
         }
         if milli >= self.weather.until {
             self.weather = self.story.weather(milli);
-        } else if !wanders {
-            return self.arrivals.advance(self.factor());
+            self.market.feel(&self.weather);
         }
-        self.market.feel(&self.weather);
         self.arrivals.advance(self.factor());
     }
 
@@ -222,6 +213,10 @@ impl Feed for Sim {
         let done = self.bring(start, now, out);
         Ok(if done { Next::At(start + self.due.at()) } else { Next::Ready })
     }
+}
+
+fn sized(what: &'static str, was: u64, most: u64) -> Result<(), ScenarioError> {
+    if (1..=most).contains(&was) { Ok(()) } else { Err(ScenarioError::Size { what, was, most }) }
 }
 
 /// The scenario's clustering in steps.

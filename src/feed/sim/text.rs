@@ -144,7 +144,8 @@ impl<'de> Deserialize<'de> for Millis {
         };
         let parsed = number.parse::<u64>().ok().zip(millis);
         let product = parsed.and_then(|(number, millis)| number.checked_mul(millis));
-        product.filter(|&ms| u128::from(ms) <= SCENARIO_TIME_MAX.as_millis()).map(Self).ok_or_else(|| {
+        let most = SCENARIO_TIME_MAX.as_millis() as u64;
+        product.filter(|millis| *millis <= most).map(Self).ok_or_else(|| {
             D::Error::custom(format!(
                 "{text:?} is no time: a whole number and ms, s, m or h, up to 24h, such as \"10s\""
             ))
