@@ -283,7 +283,7 @@ impl Audiences {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.all.len()
     }
 
@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(audiences.get(a).matched, [0]);
         audiences.leave(a, 1);
         audiences.leave(a, 2);
-        assert_eq!((audiences.len(), audiences.touched.len()), (0, 0));
+        assert_eq!((audiences.count(), audiences.touched.len()), (0, 0));
         audiences.deliver(Schema::Trades, 3, 2);
         assert!(audiences.touched.is_empty());
     }
@@ -502,7 +502,7 @@ mod tests {
         let mut es = one(Schema::Trades, 0);
         es.patterns.push(Pattern::new("ES*"));
         let a = audiences.join(cast(&[es]), 9);
-        assert_eq!(audiences.welcome(1, "NQH4"), []);
+        assert!(audiences.welcome(1, "NQH4").is_empty());
         assert_eq!(audiences.welcome(2, "ESU4"), [9]);
         audiences.deliver_mapping(2, 0);
         audiences.deliver(Schema::Trades, 2, 1);

@@ -53,7 +53,7 @@ impl Catalog {
     }
 
     /// How many it knows.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.all.len()
     }
 

@@ -286,11 +286,9 @@ impl<E: Engine> Shard<E> {
         for (token, farewell) in leaving.drain(..) {
             match self.connections.get(token as usize) {
                 None => {}
-                Some(connection) if connection.is_closing() => {
-                    if farewell.reason.code().is_none() {
-                        self.cut_off(token);
-                    }
+                Some(connection) if connection.is_closing() && farewell.reason.code().is_some() => {
                 }
+                Some(connection) if connection.is_closing() => self.cut_off(token),
                 Some(_) => self.close(token, farewell, now),
             }
         }

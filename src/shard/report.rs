@@ -160,7 +160,7 @@ impl<E: Engine> Shard<E> {
             shard: self.id,
             connections: self.connections.len() as u64,
             subscriptions: self.connections.iter().map(|(_, c)| c.subscriptions.len() as u64).sum(),
-            audiences: self.audiences.len() as u64,
+            audiences: self.audiences.count() as u64,
             records: self.tally.records,
             bytes: self.tally.bytes,
             sends: self.tally.sends,

@@ -132,7 +132,7 @@ impl<E: Engine> Shard<E> {
         let Self { connections, audiences, catalog, progress, id, .. } = self;
         let connection = &mut connections[token as usize];
         connection.leave(token, audiences);
-        let known = catalog.len();
+        let known = catalog.count();
         let mut snapshots = VecDeque::new();
         for (plan, subscription) in plans.into_iter().zip(ids) {
             let states = plan.states && !resumed;
@@ -262,15 +262,18 @@ impl<E: Engine> Shard<E> {
         let ids: Vec<u32> = (connection.next_id..).take(plans.len()).collect();
         connection.next_id += plans.len() as u32;
         let at = Position { epoch: self.epoch, seq };
-        let lists: Vec<(Vec<(&str, u32)>, Vec<(&str, ErrorCode)>)> = plans
+        let named = |index: &u32| {
+            let instrument = self.catalog.get(*index);
+            (instrument.symbol.as_str(), instrument.id)
+        };
+        let lists: Vec<(Vec<_>, Vec<_>)> = plans
             .iter()
             .map(|plan| {
-                let named = |index: &u32| {
-                    let instrument = self.catalog.get(*index);
-                    (instrument.symbol.as_str(), instrument.id)
-                };
-                let rejected = plan.rejected.iter().map(|s| (s.as_str(), ErrorCode::UnknownSymbol));
-                (plan.interest.instruments.iter().map(named).collect(), rejected.collect())
+                let named = plan.interest.instruments.iter().map(named);
+                (
+                    named.collect(),
+                    plan.rejected.iter().map(|s| (s.as_str(), ErrorCode::UnknownSymbol)).collect(),
+                )
             })
             .collect();
         let results: Vec<Subscribed<'_>> = plans
@@ -296,7 +299,7 @@ impl<E: Engine> Shard<E> {
     }
 
     fn instruments_of(&self, interest: &Interest) -> u32 {
-        let all = if interest.all { self.catalog.len() } else { interest.instruments.len() };
+        let all = if interest.all { self.catalog.count() } else { interest.instruments.len() };
         all as u32
     }
 

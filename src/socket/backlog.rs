@@ -48,11 +48,8 @@ impl Shared {
     fn rest(&self, from: usize) -> Self {
         let first = self.marks.partition_point(|mark| mark.end as usize <= from);
         let before = first.checked_sub(1).map_or(0, |last| self.marks[last].records);
-        let shift = |mark: &Mark| Mark {
-            end: mark.end - from as u32,
-            records: mark.records - before,
-            ..*mark
-        };
+        let shift =
+            |mark: &Mark| Mark { end: mark.end - from as u32, records: mark.records - before };
         Self {
             bytes: Bytes::copy_from_slice(&self.bytes[from..]),
             marks: self.marks[first..].iter().map(shift).collect(),

@@ -20,7 +20,7 @@ const SHIPPED: [(&str, &str); 5] = [
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// No shipped scenario has this name.
-    #[error("no scenario {0:?}: it is calm, open, halt, crash, burst, or a file's path")]
+    #[error("no scenario {0:?}: it is calm, open, halt, crash, burst, metronome, or a file's path")]
     Unknown(String),
     /// The file can't be read.
     #[error("scenario {path}: {reason}")]

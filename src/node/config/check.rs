@@ -12,7 +12,7 @@ use super::settings::{self, Command};
 use super::typed::{Given, Typed};
 use crate::limits::{
     CLIENT_MESSAGE_MAX, ClientLimits, ECHO_MESSAGE_MAX, HEARTBEAT_BUSY, INSTRUMENTS_MAX, QUEUE_MIN,
-    RING_MAX, RING_MIN, SHARDS_MAX,
+    RING_MAX, RING_MIN, SHARDS_MAX, SIM_RATE_MAX, SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
 };
 use crate::node::options::{FeedOptions, LogFormat, LogOptions, Options, Speed, Start};
 use crate::node::units;
@@ -60,9 +60,12 @@ fn clients(typed: &Typed) -> Result<ClientLimits, ConfigError> {
         rate: number(typed, "message_rate", 1..=1_000_000)?,
         burst: number(typed, "message_burst", 1..=1_000_000)?,
         symbols: number(typed, "symbols_per_request", 1..=INSTRUMENTS_MAX)?,
-        subscriptions: number(typed, "subscriptions", 1..=usize::from(u16::MAX))?,
+        subscriptions: number(typed, "subscriptions", 1..=SUBSCRIPTIONS_MAX)?,
     })
 }
+
+/// The scenario that is no market: evenly paced trades.
+const METRONOME: &str = "metronome";
 
 /// What the command plays.
 ///
@@ -72,19 +75,15 @@ pub(super) fn feed(typed: &Typed, command: Command) -> Result<FeedOptions, Confi
     if command == Command::Replay {
         return recording(typed);
     }
-    let symbols = number(typed, "symbols", 1..=20_000)?;
-    let rate = number(typed, "rate", 1..=100_000_000)?;
-    let kind = one(typed, "feed", |text| match text {
-        "sim" | "metronome" => Ok(text.to_owned()),
-        _ => Err("it is sim or metronome"),
-    })?;
-    if kind == "metronome" {
-        return Ok(FeedOptions::Metronome { symbols, rate });
-    }
+    let symbols = number(typed, "symbols", 1..=SIM_SYMBOLS_MAX)?;
+    let rate = number(typed, "rate", 1..=SIM_RATE_MAX)?;
     let scenario = one(typed, "scenario", |text| match text {
         "" => Err("it is the name of a scenario or the path of its file"),
         _ => Ok(text.to_owned()),
     })?;
+    if scenario == METRONOME {
+        return Ok(FeedOptions::Metronome { symbols, rate });
+    }
     Ok(FeedOptions::Sim { scenario, symbols, rate, seed: number(typed, "seed", 0..=u64::MAX)? })
 }
 

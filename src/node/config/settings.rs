@@ -141,8 +141,7 @@ pub const SETTINGS: &[Setting] = &[
     row(Recording, "derive", Switch, "BOOL", "false", "Add the schemas that can be derived: bars, bbo"),
     row(Recording, "exit", Switch, "BOOL", "false", "Leave at the end instead of staying up"),
 
-    row(Market, "feed", Text, "FEED", "sim", "Where the ticks come from: sim (a market) or metronome (evenly paced trades)"),
-    row(Market, "scenario", Text, "NAME|FILE", "calm", "What the market goes through: calm, open, halt, crash, burst, or a TOML file"),
+    row(Market, "scenario", Text, "NAME|FILE", "calm", "What the market goes through: calm, open, halt, crash, burst, a TOML file, or metronome: evenly paced trades, no market"),
     row(Market, "symbols", Number, "N", "200", "Instruments, 1 to 20000"),
     row(Market, "rate", Number, "N", "20000", "Records a second over all instruments"),
     row(Market, "seed", Number, "N", "1", "The same seed makes the same market"),
