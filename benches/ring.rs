@@ -19,6 +19,7 @@ use broadtape::limits::{RING_MIN, SLOT_BYTES};
 use broadtape::ring::{Segment, ring};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam::utils::CachePadded;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Places of each queue, and slots of the ring for records of one slot.
 const PLACES: usize = 4096;
@@ -37,54 +38,60 @@ struct Gate {
 
 impl Gate {
     fn hold(&self, written: u64) {
-        while written - self.read.load(Acquire) > AHEAD {
-            hint::spin_loop();
-        }
+        wait_until(|| written - self.read.load(Acquire) <= AHEAD);
     }
 
     fn wait_for(&self, read: u64) {
-        while self.read.load(Acquire) < read {
-            hint::spin_loop();
+        wait_until(|| self.read.load(Acquire) >= read);
+    }
+}
+
+/// Spins, and yields only where the other thread can't be running.
+fn wait_until(mut done: impl FnMut() -> bool) {
+    for spins in 1_u32.. {
+        if done() {
+            return;
+        }
+        match spins % 1000 {
+            0 => thread::yield_now(),
+            _ => hint::spin_loop(),
         }
     }
 }
 
 fn has_two_cpus() -> bool {
-    thread::available_parallelism().is_ok_and(|cpus| cpus.get() >= 2)
+    sched_getaffinity(None).unwrap().count() >= 2
 }
 
-fn pin(cpu: usize) {
-    if has_two_cpus() {
-        let mut set = rustix::thread::CpuSet::new();
-        set.set(cpu);
-        let _ = rustix::thread::sched_setaffinity(None, &set);
-    }
+/// Runs on processor `cpu` alone, where there are two.
+fn pinned<R>(cpu: usize, run: impl FnOnce() -> R) -> R {
+    let inherited = sched_getaffinity(None).unwrap();
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, if has_two_cpus() { &set } else { &inherited }).unwrap();
+    let result = run();
+    sched_setaffinity(None, &inherited).unwrap();
+    result
 }
 
-/// Runs `turn` on a thread of its own until the benchmark ends; it returns how many records it read.
-fn reading<R>(
-    gate: &Arc<Gate>,
-    mut turn: impl FnMut() -> u64 + Send + 'static,
-    then: impl FnOnce() -> R,
-) -> R {
+/// While `then` runs, runs `turn` on a thread of its own; it returns how many records it read.
+fn reading(gate: &Arc<Gate>, mut turn: impl FnMut() -> u64 + Send + 'static, then: impl FnOnce()) {
     let beside = gate.clone();
-    let reader = thread::spawn(move || {
-        pin(1);
+    let read_all = move || {
         let mut read = 0;
         while !beside.stop.load(Relaxed) {
-            match turn() {
-                0 => hint::spin_loop(),
-                got => {
-                    read += got;
-                    beside.read.store(read, Release);
-                }
-            }
+            wait_until(|| {
+                let got = turn();
+                read += got;
+                got > 0 || beside.stop.load(Relaxed)
+            });
+            beside.read.store(read, Release);
         }
-    });
-    let result = then();
+    };
+    let reader = thread::spawn(|| pinned(1, read_all));
+    then();
     gate.stop.store(true, Relaxed);
     reader.join().unwrap();
-    result
 }
 
 /// Time for `records`, written `batch` at once and read.
@@ -110,11 +117,10 @@ fn benchmark(
     gate: &Gate,
     mut write: impl FnMut(u64),
 ) {
-    pin(0);
     let mut group = c.benchmark_group(format!("ring/{bytes}"));
     group.throughput(Throughput::Elements(1)).sample_size(30);
     group.bench_function(BenchmarkId::new(name, batch), |b| {
-        b.iter_custom(|records| timed(gate, records, batch, &mut write));
+        b.iter_custom(|records| pinned(0, || timed(gate, records, batch, &mut write)));
     });
 }
 
@@ -189,7 +195,7 @@ fn disruptor<const N: usize>(c: &mut Criterion, batch: u64) {
     let gate = Arc::new(Gate::default());
     let (beside, mut read) = (gate.clone(), 0);
     let consume = move |event: &Words<N>, _: Sequence, end_of_batch: bool| {
-        hint::black_box(event);
+        hint::black_box(*event);
         read += 1;
         if end_of_batch {
             beside.read.store(read, Release);
