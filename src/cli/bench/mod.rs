@@ -231,7 +231,7 @@ fn report(args: &BenchArgs, threads: usize, start: u64, found: crew::Findings) -
         checks: found.checks,
         disconnects: found.disconnects,
         rejected: found.rejected,
-        client_busy: found.client_busy,
+        client: found.client,
     }
 }
 

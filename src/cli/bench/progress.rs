@@ -64,18 +64,20 @@ impl Progress {
         }
     }
 
-    /// The run is over.
-    pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
             // Progress that nobody can see is no reason to fail.
             None => drop(writeln!(stderr(), "{line}")),
+        }
+    }
+}
+
+/// However a run ends, its bar goes before anything else is said.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
         }
     }
 }
