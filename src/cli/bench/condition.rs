@@ -68,8 +68,8 @@ pub(crate) enum ConditionError {
     #[error("no operator; write METRIC, one of < <= > >=, and a value: 'p99>5ms'")]
     NoOperator,
     #[error(
-        "{0:?} is no metric; there are p50, p99.9 and so on, max (of ts_event; out.p99 and send.p99 \
-         of the others), {names}", names = FIGURES.map(|f| f.name).join(", ")
+        "{0:?} is no metric; there are p50, p99.9 and so on, max (of ts_event; out.p99 and \
+         send.p99 of the others), {names}", names = FIGURES.map(|f| f.name).join(", ")
     )]
     Metric(String),
     #[error(transparent)]

@@ -20,18 +20,19 @@ pub(crate) struct Progress {
 impl Progress {
     /// For a window of this many seconds.
     pub(crate) fn new(seconds: usize) -> Self {
-        Self { bar: stderr().is_terminal().then(ProgressBar::no_length), seconds }
+        let style = ProgressStyle::with_template("{prefix:>11} {bar:32} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = || ProgressBar::no_length().with_style(style);
+        Self { bar: stderr().is_terminal().then(bar), seconds }
     }
 
     /// A part of the run begins that ends when `total` are done.
     pub(crate) fn begin(&self, what: &'static str, total: usize) {
         let Some(bar) = &self.bar else { return };
-        bar.reset();
-        bar.set_length(total as u64);
-        let style = ProgressStyle::with_template("{prefix:>11} {bar:32} {pos}/{len} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(what);
         bar.set_message("");
+        bar.set_length(total as u64);
+        bar.set_position(0);
     }
 
     /// One more is done.

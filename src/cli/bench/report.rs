@@ -208,16 +208,18 @@ impl Report {
         if self.most(|share| share.busy) > BUSY {
             writeln!(
                 f,
-                "\nwarning: a thread of this client was over {} busy, so that these figures show the \
-                 client\nas much as the server: use more --threads, or fewer connections.",
+                "\nwarning: a thread of this client was over {} busy, so that these \
+                 figures\nshow the client as much as the server: use more --threads, or fewer \
+                 connections.",
                 percent(BUSY)
             )?;
         }
         if self.most(|share| share.waiting) > WAITING {
             writeln!(
                 f,
-                "\nwarning: a thread of this client waited for a core over {} of the time, which is \
-                 in the\nlatencies: give it a core of its own, or measure from another machine.",
+                "\nwarning: a thread of this client waited for a core over {} of the time, \
+                 which\nis in the latencies: give it a core of its own, or measure from another \
+                 machine.",
                 percent(WAITING)
             )?;
         }

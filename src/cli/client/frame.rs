@@ -25,7 +25,8 @@ pub(crate) enum FrameError {
     #[error("reserved bits or opcode in the first byte {0:#04x}")]
     Reserved(u8),
     #[error(
-        "a frame of {0} bytes, above the limit of {SERVER_MESSAGE_MAX} ({WS_CONTROL_MAX} for control frames)"
+        "a frame of {0} bytes; at most {SERVER_MESSAGE_MAX} are allowed, {WS_CONTROL_MAX} in a control \
+         frame"
     )]
     TooLong(u64),
 }
