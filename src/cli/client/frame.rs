@@ -24,10 +24,7 @@ pub(crate) enum FrameError {
     Fragmented(u8),
     #[error("reserved bits or opcode in the first byte {0:#04x}")]
     Reserved(u8),
-    #[error(
-        "a frame of {0} bytes; at most {SERVER_MESSAGE_MAX} are allowed, {WS_CONTROL_MAX} in a control \
-         frame"
-    )]
+    #[error("{0} bytes in a frame: over {SERVER_MESSAGE_MAX}, or {WS_CONTROL_MAX} for control")]
     TooLong(u64),
 }
 
