@@ -1,4 +1,4 @@
-//! `broadtape bench` against a scripted server: what it measures, what it finds wrong, how it exits.
+//! `broadtape bench` against a scripted server: what it measures, finds wrong, and exits with.
 
 #![allow(clippy::unwrap_used, reason = "test code fails by panicking")]
 

@@ -308,7 +308,8 @@ impl Connection {
             && at == batch
         {
             let records = records.map(|n| n.to_string());
-            let gap = json!({"type":"gap","from_seq":"3","to_seq":"9","records":records,"reason":"overrun"});
+            let mut gap = json!({"type":"gap","from_seq":"3","to_seq":"9","reason":"overrun"});
+            gap["records"] = records.into();
             self.text(gap).await?;
         }
         if let Some((at, step)) = self.script.step_before
@@ -376,7 +377,7 @@ impl Connection {
     async fn json_data(&mut self, records: &[Vec<u8>]) -> Option<()> {
         let texts: Vec<String> = records.iter().map(|record| json_trade(record)).collect();
         let text = format!(
-            r#"{{"type":"data","epoch":"{EPOCH}","seq":"{}","ts_send":"{}","flags":[],"records":[{}]}}"#,
+            r#"{{"type":"data","epoch":"{EPOCH}","seq":"{}","ts_send":"{}","records":[{}]}}"#,
             self.seq,
             now(),
             texts.join(",")

@@ -14,7 +14,7 @@ struct Figure {
     of: fn(&Report) -> f64,
 }
 
-const FIGURES: [Figure; 19] = [
+const FIGURES: [Figure; 20] = [
     Figure { name: "lost", of: |r| r.lost as f64 },
     Figure { name: "missing", of: |r| r.checks.missing as f64 },
     Figure { name: "surplus", of: |r| r.checks.surplus as f64 },
@@ -33,7 +33,8 @@ const FIGURES: [Figure; 19] = [
     Figure { name: "records_per_s", of: |r| r.records_per_s },
     Figure { name: "bytes_per_s", of: |r| r.bytes_per_s },
     Figure { name: "frames", of: |r| r.frames as f64 },
-    Figure { name: "client_busy", of: |r| r.busiest() * 100.0 },
+    Figure { name: "client_busy", of: |r| r.most(|share| share.busy) * 100.0 },
+    Figure { name: "client_waiting", of: |r| r.most(|share| share.waiting) * 100.0 },
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -67,8 +68,8 @@ pub(crate) enum ConditionError {
     #[error("no operator; write METRIC, one of < <= > >=, and a value: 'p99>5ms'")]
     NoOperator,
     #[error(
-        "{0:?} is no metric; there are p50, p99.9 and so on, max (of ts_event; out.p99 and send.p99 \
-         of the others), {names}", names = FIGURES.map(|f| f.name).join(", ")
+        "{0:?} is no metric; there are p50, p99.9 and so on, max (of ts_event; out.p99 and \
+         send.p99 of the others), {names}", names = FIGURES.map(|f| f.name).join(", ")
     )]
     Metric(String),
     #[error(transparent)]
@@ -188,6 +189,7 @@ mod tests {
             ("disconnects>=1", true),
             ("unverified>1", false),
             ("client_busy>50", false),
+            ("client_waiting<1", true),
         ] {
             assert_eq!(met(condition), expected, "{condition}");
         }

@@ -14,6 +14,7 @@ use super::collector::Window;
 use super::hdr::{Log, LogFile};
 use super::interval::Interval;
 use super::ledger::Checks;
+use super::machine::Share;
 use super::progress::Progress;
 use super::subscriber::{Gone, Task};
 use super::worker::{self, Event, Job, Phase};
@@ -25,7 +26,7 @@ pub(crate) struct Findings {
     pub(crate) checks: Checks,
     pub(crate) disconnects: BTreeMap<String, u64>,
     pub(crate) rejected: BTreeSet<String>,
-    pub(crate) client_busy: Vec<f64>,
+    pub(crate) client: Vec<Share>,
 }
 
 /// The threads, and what they told so far.
@@ -73,7 +74,7 @@ impl<'a> Crew<'a> {
             checks: Checks::default(),
             disconnects: BTreeMap::new(),
             rejected: BTreeSet::new(),
-            client_busy: Vec::new(),
+            client: Vec::new(),
         };
         let (open, partial) = (connections, BTreeMap::new());
         Ok(Self { threads, phase, events, progress, connections, open, partial, findings })
@@ -141,10 +142,10 @@ impl<'a> Crew<'a> {
         self.progress.begin("measuring", window.intervals());
         self.phase.send_replace(Phase::Measure(window));
         let mut log = hdr.as_mut().map(|file| file.begin(window)).transpose()?;
-        while self.findings.client_busy.len() < self.threads.len() {
+        while self.findings.client.len() < self.threads.len() {
             match self.next()? {
                 Event::Interval(interval) => self.interval(*interval, log.as_mut())?,
-                Event::Measured { busy } => self.findings.client_busy.push(busy),
+                Event::Measured(share) => self.findings.client.push(share),
                 Event::Gone { gone, checks } => {
                     self.gone(gone, &checks);
                     if self.open == 0 {
@@ -155,7 +156,6 @@ impl<'a> Crew<'a> {
                 Event::Connected | Event::Subscribed { .. } => {}
             }
         }
-        self.progress.finish();
         Ok(start)
     }
 

@@ -1,9 +1,10 @@
 //! What the bench asks of the operating system: descriptors, and its own share of a core.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
 
 /// Descriptors that the process needs beside its connections.
 const RESERVE: u64 = 64;
@@ -43,10 +44,45 @@ pub(crate) fn reserve_descriptors(connections: usize) -> Result<(), TooManyConne
     })
 }
 
-/// Time that the calling thread was running.
-pub(crate) fn thread_cpu() -> Duration {
+/// What became of a thread's time, each a part of it (0 to 1).
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Share {
+    /// It was running.
+    pub(crate) busy: f64,
+    /// It was ready to run, and others had the core; 0 where the system does not tell.
+    pub(crate) waiting: f64,
+}
+
+/// The calling thread's time from here on.
+pub(crate) struct Stopwatch {
+    began: Instant,
+    ran: Duration,
+    waited: Duration,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { began: Instant::now(), ran: thread_ran(), waited: thread_waited() }
+    }
+
+    /// What became of the time since the start.
+    pub(crate) fn share(&self) -> Share {
+        let all = self.began.elapsed().as_secs_f64();
+        let part = |now: Duration, then| now.saturating_sub(then).as_secs_f64() / all;
+        Share { busy: part(thread_ran(), self.ran), waiting: part(thread_waited(), self.waited) }
+    }
+}
+
+fn thread_ran() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Linux counts it, as the second number of this file, ns.
+fn thread_waited() -> Duration {
+    let counts = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let waited = counts.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(waited.unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -61,10 +97,11 @@ mod tests {
 
     #[test]
     fn a_threads_time_runs_while_it_works() {
-        let before = thread_cpu();
-        while thread_cpu() == before {
+        let watch = Stopwatch::start();
+        while thread_ran() == watch.ran {
             std::hint::spin_loop();
         }
-        assert!(thread_cpu() > before);
+        let share = watch.share();
+        assert!(share.busy > 0.0 && share.busy <= 1.0 && share.waiting >= 0.0, "{share:?}");
     }
 }

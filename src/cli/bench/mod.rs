@@ -92,7 +92,8 @@ pub(super) struct BenchArgs {
     /// Encoding of the records
     #[arg(long, value_enum, default_value_t = Encoding::Dbn)]
     encoding: Encoding,
-    /// Check that the venue's sequence goes up by one (all symbols of one schema, as the metronome has it)
+    /// Check that the venue's sequence goes up by one: all symbols of one schema, of a venue that
+    /// numbers them together, as the metronome does
     #[arg(long)]
     check_sequence: bool,
     /// Write the result as JSON to a file, or to standard output (-)
@@ -231,7 +232,7 @@ fn report(args: &BenchArgs, threads: usize, start: u64, found: crew::Findings) -
         checks: found.checks,
         disconnects: found.disconnects,
         rejected: found.rejected,
-        client_busy: found.client_busy,
+        client: found.client,
     }
 }
 

@@ -20,18 +20,19 @@ pub(crate) struct Progress {
 impl Progress {
     /// For a window of this many seconds.
     pub(crate) fn new(seconds: usize) -> Self {
-        Self { bar: stderr().is_terminal().then(ProgressBar::no_length), seconds }
+        let style = ProgressStyle::with_template("{prefix:>11} {bar:32} {pos}/{len} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = || ProgressBar::no_length().with_style(style);
+        Self { bar: stderr().is_terminal().then(bar), seconds }
     }
 
     /// A part of the run begins that ends when `total` are done.
     pub(crate) fn begin(&self, what: &'static str, total: usize) {
         let Some(bar) = &self.bar else { return };
-        bar.reset();
-        bar.set_length(total as u64);
-        let style = ProgressStyle::with_template("{prefix:>11} {bar:32} {pos}/{len} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(what);
         bar.set_message("");
+        bar.set_length(total as u64);
+        bar.set_position(0);
     }
 
     /// One more is done.
@@ -64,18 +65,20 @@ impl Progress {
         }
     }
 
-    /// The run is over.
-    pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-
     fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
             // Progress that nobody can see is no reason to fail.
             None => drop(writeln!(stderr(), "{line}")),
+        }
+    }
+}
+
+/// However a run ends, its bar goes before anything else is said.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
         }
     }
 }

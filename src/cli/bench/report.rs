@@ -8,10 +8,13 @@ use serde::{Serialize, Serializer};
 
 use super::interval::{Interval, Series, Since};
 use super::ledger::Checks;
+use super::machine::Share;
 use crate::cli::units::{show_bytes_per_s, show_count, show_nanos};
 
 /// A thread that runs for more than this part of the time is itself what is measured.
 const BUSY: f64 = 0.8;
+/// A thread that waits for a core for more than this part of the time sees records late.
+const WAITING: f64 = 0.1;
 /// Rejected symbols that the table names.
 const NAMED: usize = 5;
 
@@ -49,14 +52,14 @@ pub(crate) struct Report {
     pub(crate) disconnects: BTreeMap<String, u64>,
     /// Symbols that the server rejected, with its reasons.
     pub(crate) rejected: BTreeSet<String>,
-    /// The part of the window (0 to 1) that each thread was running.
-    pub(crate) client_busy: Vec<f64>,
+    /// What became of each thread's time in the window.
+    pub(crate) client: Vec<Share>,
 }
 
 impl Report {
-    /// The part of the window that the busiest thread was running.
-    pub(crate) fn busiest(&self) -> f64 {
-        self.client_busy.iter().copied().fold(0.0, f64::max)
+    /// The largest of the threads' shares of this kind.
+    pub(crate) fn most(&self, kind: fn(&Share) -> f64) -> f64 {
+        self.client.iter().map(kind).fold(0.0, f64::max)
     }
 }
 
@@ -91,7 +94,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}", self.url)?;
         writeln!(
             f,
-            "{} connections on {} threads, {} of {}, {}; {} s after {} s of warm-up\n",
+            "{} connections, {} client threads, {} of {}, {}; {} s after {} s of warm-up\n",
             show_count(self.connections as u64),
             self.threads,
             self.symbols,
@@ -194,18 +197,33 @@ impl Report {
     }
 
     fn client(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shares: Vec<_> =
-            self.client_busy.iter().map(|b| format!("{:.0} %", b * 100.0)).collect();
-        line(f, "client", |out| write!(out, "threads busy {}", shares.join(", ")))?;
-        if self.busiest() <= BUSY {
-            return Ok(());
+        let percent = |share: f64| format!("{:.0} %", share * 100.0);
+        let each = |kind: fn(&Share) -> f64| -> Vec<String> {
+            self.client.iter().map(|share| percent(kind(share))).collect()
+        };
+        line(f, "client", |out| {
+            write!(out, "threads busy {}, ", each(|share| share.busy).join(", "))?;
+            write!(out, "waiting for a core {}", each(|share| share.waiting).join(", "))
+        })?;
+        if self.most(|share| share.busy) > BUSY {
+            writeln!(
+                f,
+                "\nwarning: a thread of this client was over {} busy, so that these \
+                 figures\nshow the client as much as the server: use more --threads, or fewer \
+                 connections.",
+                percent(BUSY)
+            )?;
         }
-        writeln!(
-            f,
-            "\nwarning: a thread of this client was over {:.0} % busy, so that these figures show the \
-             client\nas much as the server: use more --threads, or fewer connections.",
-            BUSY * 100.0
-        )
+        if self.most(|share| share.waiting) > WAITING {
+            writeln!(
+                f,
+                "\nwarning: a thread of this client waited for a core over {} of the time, \
+                 which\nis in the latencies: give it a core of its own, or measure from another \
+                 machine.",
+                percent(WAITING)
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -253,7 +271,7 @@ pub(crate) mod tests {
             checks,
             disconnects: BTreeMap::from([("lost: connection reset".to_owned(), 1)]),
             rejected: BTreeSet::new(),
-            client_busy: vec![0.25],
+            client: vec![Share { busy: 0.25, waiting: 0.0 }],
         }
     }
 
@@ -266,8 +284,11 @@ pub(crate) mod tests {
         assert!(row("lost").contains("3 (1 unannounced, 2 in 0 gaps"));
         assert!(row("connections").contains("1 lost: connection reset"));
         assert!(!text.contains("warning"));
-        let busy = Report { client_busy: vec![0.1, 0.9], ..report() };
-        assert!(busy.to_string().contains("over 80 % busy"));
+        let idle = Share::default();
+        let client = vec![idle, Share { busy: 0.9, ..idle }];
+        assert!(Report { client, ..report() }.to_string().contains("over 80 % busy"));
+        let client = vec![Share { waiting: 0.2, ..idle }];
+        assert!(Report { client, ..report() }.to_string().contains("waited for a core"));
     }
 
     #[test]

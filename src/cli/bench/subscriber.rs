@@ -142,7 +142,9 @@ impl Subscriber {
         tokio::select! {
             biased;
             ended = stream.drive(&shared.buffer, self, |_| false) => return ended,
-            all = phase.wait_for(|phase| !matches!(phase, Phase::Connect)) => drop(all.map_err(given_up)?),
+            all = phase.wait_for(|phase| !matches!(phase, Phase::Connect)) => {
+                all.map(drop).map_err(given_up)?;
+            }
         }
         let requests = shared.task.plan.requests(number);
         requests.iter().for_each(|text| stream.send_text(text));

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, watch};
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::collector::{Collector, Window};
 use super::interval::Interval;
 use super::ledger::Checks;
-use super::machine::thread_cpu;
+use super::machine::{Share, Stopwatch};
 use super::subscriber::{self, Gone, Shared, Task};
 use crate::clock::unix_now;
 
@@ -45,8 +45,8 @@ pub(crate) enum Event {
     Subscribed { rejected: Vec<String> },
     /// A thread's measurements of one second.
     Interval(Box<Interval>),
-    /// A thread's window is over; the part of it (0 to 1) that the thread was running.
-    Measured { busy: f64 },
+    /// A thread's window is over; what became of the thread's time in it.
+    Measured(Share),
     /// A subscriber is gone.
     Gone { gone: Gone, checks: Box<Checks> },
 }
@@ -94,14 +94,12 @@ async fn keep_time(shared: Rc<Shared>, mut phase: watch::Receiver<Phase>) {
     let Some(Phase::Measure(window)) = measure.ok().map(|phase| *phase) else { return };
     shared.collector.borrow_mut().open(window);
     sleep_until(window.start).await;
-    let (cpu, began) = (thread_cpu(), Instant::now());
+    let watch = Stopwatch::start();
     for index in 0..window.intervals() {
         sleep_until(window.end_of(index)).await;
         shared.collector.borrow_mut().turn(unix_now());
     }
-    let ran = thread_cpu().saturating_sub(cpu);
-    let busy = ran.as_secs_f64() / began.elapsed().as_secs_f64();
-    let _ = shared.events.send(Event::Measured { busy });
+    let _ = shared.events.send(Event::Measured(watch.share()));
 }
 
 /// Timers have milliseconds: it comes back a little late, never early.

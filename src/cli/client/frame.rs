@@ -24,9 +24,7 @@ pub(crate) enum FrameError {
     Fragmented(u8),
     #[error("reserved bits or opcode in the first byte {0:#04x}")]
     Reserved(u8),
-    #[error(
-        "a frame of {0} bytes, above the limit of {SERVER_MESSAGE_MAX} ({WS_CONTROL_MAX} for control frames)"
-    )]
+    #[error("{0} bytes in a frame: over {SERVER_MESSAGE_MAX}, or {WS_CONTROL_MAX} for control")]
     TooLong(u64),
 }
 
