@@ -58,7 +58,7 @@ run_test() {
 }
 
 run_doc() {
-    RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
+    RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --quiet --no-deps --document-private-items
     cargo test --quiet --doc
 }
 

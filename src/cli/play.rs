@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Early;
 use crate::feed::replay::{Replay, ReplayOptions, Speed as ReplaySpeed};
@@ -21,8 +21,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
         Ok(program) => program,
         Err(early) => return early.exit(),
     };
-    let mut stops = None;
-    match server::run(&config.options, program, async || stop(&mut stops).await, say) {
+    match server::run(&config.options, program, stops, say) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the server has ended");
@@ -77,16 +76,14 @@ fn say(addresses: &[SocketAddr]) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT. Both are watched from the first call on, so that none gets lost
-/// between two.
-async fn stop(stops: &mut Option<(Signal, Signal)>) -> io::Result<()> {
-    let (terminate, interrupt) = match stops {
-        Some(stops) => stops,
-        None => stops.insert((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)),
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+/// Watches SIGTERM and SIGINT from here on; each call of what it returns waits for one of them.
+fn stops() -> io::Result<impl AsyncFnMut()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

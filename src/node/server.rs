@@ -73,15 +73,16 @@ struct Machinery {
     events: mpsc::UnboundedReceiver<FeedEvent>,
 }
 
-/// Runs a server until `signals` says that it should end, once gently, twice at once. `listening`
-/// is called with the bound addresses before the first connection is accepted.
+/// Runs a server until it is told to end, once gently, twice at once: by what `signals` returns,
+/// which is called before `listening` gets the bound addresses, so that whoever knows that the
+/// server listens can tell it to end. The first connection is accepted after both.
 ///
 /// # Errors
 /// [`ServerError`], before anything is served.
-pub fn run(
+pub fn run<S: AsyncFnMut()>(
     options: &Options,
     program: Program,
-    signals: impl AsyncFnMut() -> io::Result<()>,
+    signals: impl FnOnce() -> io::Result<S>,
     listening: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), ServerError> {
     raise_descriptor_limit();
@@ -113,8 +114,11 @@ pub fn run(
         sessions: AtomicU64::new(0),
         refusals: Arc::new(Refusals::default()),
     });
-    listening(&addresses);
-    runtime.block_on(serve(options, exit, machinery, running, gate, listeners, signals))?;
+    runtime.block_on(async {
+        let told = signals()?;
+        listening(&addresses);
+        serve(options, exit, machinery, running, gate, listeners, told).await
+    })?;
     // What the runtime still has are connections that nobody waits for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
@@ -225,7 +229,7 @@ async fn serve(
     running: Running,
     gate: Arc<Gate<Running>>,
     listeners: Vec<TcpListener>,
-    mut signals: impl AsyncFnMut() -> io::Result<()>,
+    mut told: impl AsyncFnMut(),
 ) -> Result<(), ServerError> {
     let mut accepting = tokio::task::JoinSet::new();
     for listener in listeners {
@@ -234,10 +238,7 @@ async fn serve(
     let mut alive = tokio::time::interval(Duration::from_millis(200));
     let reason = loop {
         tokio::select! {
-            signal = signals() => {
-                signal?;
-                break CloseReason::Drain;
-            }
+            () = told() => break CloseReason::Drain,
             Some(event) = machinery.events.recv() => {
                 tell(&machinery.mailboxes, &running, &event);
                 if exit && matches!(event.state, SourceState::Ended | SourceState::Failed) {
@@ -263,10 +264,7 @@ async fn serve(
     gate.draining.store(true, Relaxed);
     tokio::select! {
         () = drain(options.drain, reason, &machinery) => {}
-        signal = signals() => {
-            signal?;
-            tracing::warn!("told a second time: leaving at once");
-        }
+        () = told() => tracing::warn!("told a second time: leaving at once"),
     }
     machinery.publisher.stop();
     for mailbox in &machinery.mailboxes {

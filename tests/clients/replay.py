@@ -33,12 +33,16 @@ def read(path: str) -> tuple[dbn.Metadata, list]:
 
 
 def as_json(metadata: dbn.Metadata, records: list) -> list[dict]:
-    """What DBN's own encoder prints: pretty prices, pretty times, symbols mapped."""
+    """What DBN's own encoder prints: pretty prices, pretty times, symbols mapped. An instrument
+    that the file maps to no symbol goes by its id here."""
     out = io.BytesIO()
     transcoder = dbn.Transcoder(out, dbn.Encoding.JSON, dbn.Compression.NONE, map_symbols=True)
     transcoder.write(bytes(metadata) + b"".join(map(bytes, records)))
     transcoder.flush()
-    return [json.loads(line) for line in out.getvalue().splitlines()]
+    bodies = [json.loads(line) for line in out.getvalue().splitlines()]
+    for body in bodies:
+        body["symbol"] = body["symbol"] or str(body["hd"]["instrument_id"])
+    return bodies
 
 
 async def receive(url: str, encoding: str, schema: str, expected: int) -> list:

@@ -69,7 +69,8 @@ impl Drop for Program {
 /// The program.
 pub(crate) fn broadtape() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_broadtape"));
-    command.stdin(Stdio::null());
+    // Where the tests' data is, is no setting of the program.
+    command.stdin(Stdio::null()).env_remove("BROADTAPE_DATA");
     command
 }
 
