@@ -104,6 +104,28 @@ impl Latency {
         }
     }
 
+    /// Records that records with these stamps passed `stage` at `to`: one entry for each run of equal
+    /// stamps.
+    #[inline]
+    pub fn record_runs(
+        &mut self,
+        stage: Stage,
+        from: impl Iterator<Item = UnixNanos>,
+        to: UnixNanos,
+    ) {
+        let (mut run_of, mut run) = (0, 0);
+        for stamp in from {
+            if stamp != run_of && run > 0 {
+                self.record(stage, run_of, to, run);
+                run = 0;
+            }
+            (run_of, run) = (stamp, run + 1);
+        }
+        if run > 0 {
+            self.record(stage, run_of, to, run);
+        }
+    }
+
     /// Adds what another thread measured.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.stages.iter_mut().zip(&other.stages) {

@@ -112,7 +112,7 @@ pub const JOIN_STALL: Duration = Duration::from_secs(10);
 /// Instruments that an answer lists at most.
 pub const INSTRUMENTS_SHOWN: usize = 1024;
 /// Between two looks at a part of the connections.
-pub const SWEEP: Duration = Duration::from_millis(50);
+pub const SWEEP: Duration = Duration::from_millis(25);
 /// Looks until all connections have been looked at.
 pub const SWEEP_SHARE: usize = 8;
 /// Times that an idle shard gives its core away before it parks.
@@ -159,6 +159,8 @@ pub const HOLD_NAP: Duration = Duration::from_millis(1);
 /// A feed that waits for its readers is at most the queue's slots divided by this ahead of them: a
 /// record's JSON takes several times its slots, and the queue has to hold that.
 pub const ELASTIC_WINDOW_SHARE: usize = 32;
+/// A step back of the records' time that means that a recording begins again.
+pub const REWIND: Duration = Duration::from_secs(60);
 /// A jump of the real-time clock that is told.
 pub const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// A live feed that brings nothing for this long has stalled.

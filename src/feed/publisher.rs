@@ -16,7 +16,7 @@ use super::{Batch, Deriver, Feed, Next, Pace};
 use crate::clock::{Now, Timeline, UnixNanos, unix_now};
 use crate::latency::{Latency, Stage};
 use crate::limits::{
-    BATCH_SLOTS, CLOCK_STEP, ELASTIC_WINDOW_SHARE, HOLD_NAP, POLL_QUANTUM, PUBLISHER_NAP,
+    BATCH_SLOTS, CLOCK_STEP, ELASTIC_WINDOW_SHARE, HOLD_NAP, POLL_QUANTUM, PUBLISHER_NAP, REWIND,
     SLOT_BYTES, STALL,
 };
 use crate::ring::{Progresses, Writer};
@@ -142,6 +142,8 @@ pub struct Publisher {
     last_record: Instant,
     stalled: bool,
     clock_offset: i64,
+    /// Index time of the last record, ns.
+    market_time: UnixNanos,
     stopping: bool,
 
     bytes: u64,
@@ -185,6 +187,7 @@ impl Publisher {
             last_record: now.mono,
             stalled: false,
             clock_offset: 0,
+            market_time: 0,
             stopping: false,
             bytes: 0,
             by_schema: [0; SCHEMAS],
@@ -283,7 +286,8 @@ impl Publisher {
         source.next = next;
         let live = source.feed.is_live();
         if live {
-            self.note_source_latency(time);
+            let stamps = self.raw.iter().map(record::ts_event);
+            self.latency.record_runs(Stage::SourceToFeed, stamps, time);
         }
         for instrument in self.raw.take_introduced() {
             if let Err(error) = self.directory.register(instrument) {
@@ -314,22 +318,6 @@ impl Publisher {
         }
     }
 
-    /// source → feed: one entry for each run of records of the same time.
-    fn note_source_latency(&mut self, time: UnixNanos) {
-        let (mut ts, mut run) = (0, 0);
-        for bare in self.raw.iter() {
-            let ts_event = record::ts_event(bare);
-            if ts_event != ts && run > 0 {
-                self.latency.record(Stage::SourceToFeed, ts, time, run);
-                run = 0;
-            }
-            (ts, run) = (ts_event, run + 1);
-        }
-        if run > 0 {
-            self.latency.record(Stage::SourceToFeed, ts, time, run);
-        }
-    }
-
     /// Commits what was polled, with what is derived from it.
     fn publish(&mut self, polled: Instant) {
         if self.raw.is_empty() {
@@ -346,6 +334,14 @@ impl Publisher {
             None => commit(&mut self.writer, &mut self.raw),
             Some(deriver) => {
                 for bare in self.raw.iter() {
+                    let time = record::index_ts(bare);
+                    if time < self.market_time.saturating_sub(REWIND.as_nanos() as u64) {
+                        // A recording begins again: its bars must not wait for a time that is over.
+                        while !deriver.finish(&mut self.out) {
+                            commit(&mut self.writer, &mut self.out);
+                        }
+                    }
+                    self.market_time = time;
                     while !deriver.observe(bare, &mut self.out) {
                         commit(&mut self.writer, &mut self.out);
                     }

@@ -32,6 +32,7 @@ use crate::limits::{
 };
 use crate::shard::command::{Arrival, Mailbox, Speech};
 use crate::socket;
+use crate::wire::close::CloseReason;
 use handshake::Verdict;
 
 /// What the gate counts: connections that never reached a shard, by reason.
@@ -45,6 +46,19 @@ pub struct Refusals {
     pub overload: AtomicU64,
     /// Accepts that failed.
     pub accept: AtomicU64,
+}
+
+impl Refusals {
+    /// Each count and its name.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        vec![
+            (CloseReason::HandshakeRefused.name(), count(&self.handshake)),
+            (CloseReason::HandshakeTimeout.name(), count(&self.timeout)),
+            (CloseReason::Overload.name(), count(&self.overload)),
+            ("accept_failed", count(&self.accept)),
+        ]
+    }
 }
 
 /// Who comes in, and where to.

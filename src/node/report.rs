@@ -23,6 +23,9 @@ pub trait Status: Send + Sync {
     /// Why it is not ready, for people.
     fn readiness(&self) -> Result<(), String>;
 
+    /// Connections that never reached a shard, by reason.
+    fn refusals(&self) -> Vec<(&'static str, u64)>;
+
     /// Every shard, in order.
     fn shards(&self) -> impl Future<Output = Vec<ShardReport>> + Send;
 

@@ -19,7 +19,7 @@ use super::status::Running;
 use crate::clock::{Now, unix_now};
 use crate::feed::Feed;
 use crate::feed::publisher::{self, FeedEvent, Handle, Publisher};
-use crate::gate::{self, Gate, Refusals};
+use crate::gate::{self, Gate};
 use crate::limits::DRAIN_PER_CONNECTION;
 use crate::ring::{Progresses, Ring, RingError, ring};
 use crate::shard::command::{Command, Mailbox};
@@ -102,6 +102,7 @@ pub fn run<S: AsyncFnMut()>(
         directory,
         shards: machinery.mailboxes.clone(),
         publisher: machinery.publisher.clone(),
+        refusals: Arc::default(),
         draining: Arc::default(),
         unready: Arc::default(),
     };
@@ -112,7 +113,7 @@ pub fn run<S: AsyncFnMut()>(
         echo: options.enable_echo,
         draining: AtomicBool::new(false),
         sessions: AtomicU64::new(0),
-        refusals: Arc::new(Refusals::default()),
+        refusals: running.refusals.clone(),
     });
     runtime.block_on(async {
         let told = signals()?;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::http;
 use super::report::{FeedReport, Info, Session, ShardReport, Status};
 use crate::feed::publisher::Handle;
-use crate::gate::Pages;
+use crate::gate::{Pages, Refusals};
 use crate::shard::command::{Command, Mailbox};
 use crate::wire::instrument::Directory;
 
@@ -27,6 +27,7 @@ pub(super) struct Running {
     pub(super) directory: Arc<Directory>,
     pub(super) shards: Vec<Mailbox>,
     pub(super) publisher: Handle,
+    pub(super) refusals: Arc<Refusals>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) unready: Arc<AtomicBool>,
 }
@@ -73,6 +74,10 @@ impl Status for Running {
             true => Err("the feed has stalled, ended or failed".to_owned()),
             false => Ok(()),
         }
+    }
+
+    fn refusals(&self) -> Vec<(&'static str, u64)> {
+        self.refusals.counts()
     }
 
     async fn shards(&self) -> Vec<ShardReport> {

@@ -179,6 +179,8 @@ pub struct Connection {
     pub writable: bool,
     /// May there be input that has not been read?
     pub readable: bool,
+    /// Is it not read until it has taken its answers?
+    pub paused: bool,
     /// Is it on the shard's list of those with something to flush?
     pub hot: bool,
     /// Has it been told that it is lagging?
@@ -232,6 +234,7 @@ impl Connection {
             backlog: Backlog::default(),
             writable: true,
             readable: false,
+            paused: false,
             hot: false,
             lagging: false,
             stuck: None,

@@ -90,6 +90,9 @@ impl Fanout {
 impl<E: Engine> Shard<E> {
     /// Frames and writes what was matched in this turn.
     pub(super) fn fan_out(&mut self, now: Now) {
+        if self.audiences.touched.is_empty() {
+            return;
+        }
         let ts_send = unix_now();
         let touched = std::mem::take(&mut self.audiences.touched);
         for &audience in &touched {

@@ -110,7 +110,7 @@ impl<E: Engine> Shard<E> {
         let Some(connection) = self.connections.get_mut(token as usize) else { return };
         connection.readable = false;
         if connection.backlog.note_bytes() > NOTES_MAX && !connection.is_closing() {
-            self.mark_readable(token);
+            connection.paused = true;
             return;
         }
         let mut buffer = std::mem::take(&mut self.buffer);
@@ -128,6 +128,16 @@ impl<E: Engine> Shard<E> {
             }
         }
         self.buffer = buffer;
+    }
+
+    /// Reads on from a connection that has taken its answers.
+    pub(super) fn resume_reading(&mut self, token: u32) {
+        let connection = &mut self.connections[token as usize];
+        let taken = connection.backlog.note_bytes() <= NOTES_MAX || connection.is_closing();
+        if connection.paused && taken {
+            connection.paused = false;
+            self.mark_readable(token);
+        }
     }
 
     fn input_ended(&mut self, token: u32) {

@@ -235,24 +235,11 @@ impl<E: Engine> Shard<E> {
         if let Some(interval) = self.flush_interval {
             self.next_drain = now.mono + interval;
         }
-        self.note_ring_latency(now);
+        let stamps = self.segment.iter().map(record::ts_out);
+        self.latency.record_runs(Stage::RingToShard, stamps, now.unix);
         self.match_segment();
         self.fan_out(now);
         records
-    }
-
-    /// ring → shard: one entry for each run of records of the same commit.
-    fn note_ring_latency(&mut self, now: Now) {
-        let (mut ts, mut run) = (0, 0);
-        for place in 0..self.segment.len() {
-            let ts_out = record::ts_out(self.segment.record(place));
-            if ts_out != ts {
-                self.latency.record(Stage::RingToShard, ts, now.unix, run);
-                (ts, run) = (ts_out, 0);
-            }
-            run += 1;
-        }
-        self.latency.record(Stage::RingToShard, ts, now.unix, run);
     }
 
     /// Finds for each record of the segment who asks for it, and takes it as a last value.

@@ -30,6 +30,7 @@ use crate::wire::subscribe::Policy;
 impl<E: Engine> Shard<E> {
     /// Looks at a connection that was flushed: is it done, or is it too slow?
     pub(super) fn settle(&mut self, token: u32) {
+        self.resume_reading(token);
         let connection = &mut self.connections[token as usize];
         connection.hot = false;
         let queued = connection.backlog.bytes();

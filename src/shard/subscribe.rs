@@ -40,20 +40,26 @@ impl<E: Engine> Shard<E> {
     pub(super) fn take_request(&mut self, token: u32, text: &str, now: Now) {
         let connection = &mut self.connections[token as usize];
         let allowed = connection.allowance.take(&self.limits, now.mono);
+        let too_many = || {
+            let words = format!(
+                "more than {} messages a second: send fewer, or more in one",
+                self.limits.rate
+            );
+            ControlError::new(ErrorCode::TooManyRequests, words)
+        };
         let request = match request::parse(text, &self.limits) {
             Ok(request) => request,
-            Err(refused) => {
+            Err(mut refused) => {
+                if !allowed {
+                    refused.error = too_many();
+                }
                 self.tally.refuse(refused.error.code.reason());
                 return self
                     .answer(token, |out| answer::refused(&refused, now.unix, unix_now(), out));
             }
         };
         if !allowed {
-            let words = format!(
-                "more than {} messages a second: send fewer, or more in one",
-                self.limits.rate
-            );
-            let error = ControlError::new(ErrorCode::TooManyRequests, words);
+            let error = too_many();
             return self.refuse(token, &request, now.unix, &error);
         }
         let joins = matches!(request.method, Method::Subscribe { .. } | Method::Unsubscribe(_));

@@ -60,7 +60,13 @@ const PER_SHARD: [PerShard; 15] = [
 ];
 
 /// The page.
-pub(super) fn page(info: &Info, ready: bool, feed: &FeedReport, shards: &[ShardReport]) -> String {
+pub(super) fn page(
+    info: &Info,
+    ready: bool,
+    feed: &FeedReport,
+    shards: &[ShardReport],
+    refusals: &[(&'static str, u64)],
+) -> String {
     let mut page = Exposition::default();
     node(&mut page, info, ready);
     publisher(&mut page, feed);
@@ -72,6 +78,14 @@ pub(super) fn page(info: &Info, ready: bool, feed: &FeedReport, shards: &[ShardR
     }
     let help = "Connections that ended, by reason.";
     by_reason(&mut page, "broadtape_closes_total", help, shards, |shard| &shard.closes);
+    page.family(
+        "broadtape_gate_refused_total",
+        Counter,
+        "Connections that reached no shard, by reason.",
+    );
+    for (reason, count) in refusals {
+        page.sample("broadtape_gate_refused_total", &[("reason", reason)], count);
+    }
     let help = "Requests that were refused, by reason.";
     by_reason(&mut page, "broadtape_refused_total", help, shards, |shard| &shard.refused);
     latency(&mut page, feed, shards);

@@ -149,7 +149,10 @@ async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refus
         Page::Metrics => {
             let (feed, shards) = (status.feed().await, status.shards().await);
             let ready = status.readiness().is_ok();
-            Reply::new(PROMETHEUS, metrics::page(status.info(), ready, &feed, &shards))
+            Reply::new(
+                PROMETHEUS,
+                metrics::page(status.info(), ready, &feed, &shards, &status.refusals()),
+            )
         }
         Page::Status => Reply::new(JSON, overview::status(status).await),
         Page::Latency => Reply::new(JSON, overview::latency(status).await),

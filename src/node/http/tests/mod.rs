@@ -41,6 +41,10 @@ fn still() -> Still {
 }
 
 impl Status for Still {
+    fn refusals(&self) -> Vec<(&'static str, u64)> {
+        vec![("handshake_refused", 3)]
+    }
+
     fn info(&self) -> &Info {
         &self.info
     }
