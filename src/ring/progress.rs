@@ -116,3 +116,35 @@ impl Progresses {
         self.iter().map(Progress::subscribed).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{RECORD_SLOTS_MAX, RING_MIN};
+    use crate::ring::{Segment, ring};
+
+    #[test]
+    fn the_slowest_reader_and_the_longest_queue_count() {
+        let (mut writer, ring) = ring(RING_MIN).unwrap();
+        let mut reader = ring.reader();
+        let mut bare = [0; 80];
+        bare[0] = 20;
+        writer.publish(2, std::iter::once(&bare[..]), 1);
+        let all = Progresses::new(2);
+        all.of(0).advance(&reader, 70);
+        let _ = reader.read(&mut Segment::new(RECORD_SLOTS_MAX));
+        all.of(1).advance(&reader, 5);
+        assert_eq!((all.slowest_read(), all.max_queued()), (0, 70));
+        all.of(0).advance(&reader, 0);
+        assert_eq!((all.slowest_read(), all.max_queued(), all.of(0).read_seq()), (2, 5, 1));
+    }
+
+    #[test]
+    fn subscribers_come_and_go_and_are_remembered() {
+        let all = Progresses::new(2);
+        all.of(0).join();
+        all.of(1).join();
+        all.of(0).leave();
+        assert_eq!((all.subscribers(), all.subscribed()), (1, 2));
+    }
+}

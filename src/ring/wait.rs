@@ -126,3 +126,47 @@ impl Drop for Parked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    struct Says(usize, Sender<usize>);
+
+    impl Wake for Says {
+        fn wake(&self) {
+            self.1.send(self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_writer_wakes_one_who_wakes_the_next() {
+        let waits = Arc::new(Waits::new());
+        let (says, woken) = channel();
+        for id in [3, 5, 63] {
+            waits.register(id, Arc::new(Says(id, says.clone())));
+        }
+        assert!(waits.park(5, || true).is_none(), "there is news");
+        let [three, last] = [3, 63].map(|id| waits.park(id, || false));
+        waits.notify();
+        waits.notify();
+        assert_eq!(woken.try_iter().collect::<Vec<_>>(), [3]);
+        drop(three);
+        assert_eq!(woken.try_iter().collect::<Vec<_>>(), [63]);
+        drop(last);
+        waits.notify();
+        assert_eq!(woken.try_iter().count(), 0, "nobody sleeps");
+    }
+
+    #[test]
+    fn one_that_wakes_by_itself_is_left_alone() {
+        let waits = Arc::new(Waits::new());
+        let (says, woken) = channel();
+        waits.register(0, Arc::new(Says(0, says)));
+        drop(waits.park(0, || false));
+        waits.notify();
+        assert_eq!(woken.try_iter().count(), 0);
+    }
+}

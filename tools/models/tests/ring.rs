@@ -89,8 +89,7 @@ fn a_batch_is_seen_whole_or_not_at_all() {
         });
         let mut segment = Segment::new(4);
         let _ = reader.read(&mut segment);
-        assert!([1, 3, 5].contains(&reader.seq()) || reader.seq() == 2, "{}", reader.seq());
-        assert_ne!(segment.last_seq(), Some(4), "half a batch");
+        assert!([3, 5].contains(&reader.seq()), "half a batch: up to {}", reader.seq());
         beside.join().unwrap();
     });
 }
