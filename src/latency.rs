@@ -104,8 +104,8 @@ impl Latency {
         }
     }
 
-    /// Records that records with these stamps passed `stage` at `to`: one entry for each run of equal
-    /// stamps.
+    /// Records that records with these stamps passed `stage` at `to`: one entry for each run of
+    /// equal stamps.
     #[inline]
     pub fn record_runs(
         &mut self,

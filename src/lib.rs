@@ -12,8 +12,8 @@
 //!
 //! 1. [`feed`]: the publisher thread polls its sources ([`feed::Feed::poll`]), derives bars and
 //!    interval quotes, and commits batches of DBN v3 records to the ring.
-//! 2. [`ring`]: one writer, many readers, no locks. The writer never waits; a reader that was lapped
-//!    knows exactly which records it lost.
+//! 2. [`ring`]: one writer, many readers, no locks. The writer never waits; a reader that was
+//!    lapped knows exactly which records it lost.
 //! 3. [`shard`]: one thread per core, with its own connections and last values, sharing nothing.
 //!    [`shard::Shard::turn`] drains one bounded batch, matches each record once, frames it once for
 //!    each audience (connections that ask for the same), and writes to each connection once.
@@ -21,8 +21,9 @@
 //!    backlog, by reference; what a client sends is judged by a strict decoder.
 //!
 //! Beside them, never on the data threads: [`gate`] accepts and upgrades, and hands each connection
-//! to the shard with the fewest; [`node`] configures, starts, answers HTTP and drains; [`cli`] is the
-//! command line. [`wire`], [`clock`], [`latency`] and [`limits`] are vocabulary: they name no stage.
+//! to the shard with the fewest; [`node`] configures, starts, answers HTTP and drains; [`cli`] is
+//! the command line. [`wire`], [`clock`], [`latency`] and [`limits`] are vocabulary: they name no
+//! stage.
 //!
 //! Who may name whom, held by `tests/tree`:
 //! `main → cli → node → {feed → ring ← shard → socket}`, `gate` before the shards.
@@ -31,13 +32,14 @@
 //!
 //! - **One sequence.** Records are numbered from 1 in the order of their commit, over all feeds and
 //!   schemas; `ts_out` never decreases.
-//! - **Encoded once.** Members of an audience get the same bytes; a record's JSON text is made once a
-//!   turn, whoever asks. Nothing is copied per subscriber in user space while its socket keeps up.
-//! - **Nobody waits for anybody.** A slow client costs its own queue and then its own policy; a slow
-//!   shard loses what the ring overwrites, and says so. The one exception is a recording played as
-//!   fast as possible, which waits for the slowest subscriber.
-//! - **Never silent.** Each record that matches a subscription is delivered, conflated or dropped, and
-//!   counted as such in the heartbeats; each loss is told at its place in the stream.
+//! - **Encoded once.** Members of an audience get the same bytes; a record's JSON text is made once
+//!   a turn, whoever asks. Nothing is copied per subscriber in user space while its socket keeps
+//!   up.
+//! - **Nobody waits for anybody.** A slow client costs its own queue and then its own policy; a
+//!   slow shard loses what the ring overwrites, and says so. The one exception is a recording
+//!   played as fast as possible, which waits for the slowest subscriber.
+//! - **Never silent.** Each record that matches a subscription is delivered, conflated or dropped,
+//!   and counted as such in the heartbeats; each loss is told at its place in the stream.
 //! - **Bounded.** Every queue, message, table and turn has its limit in [`limits`].
 //! - **Each way in is one queue**: a shard is changed by its [`shard::command::Mailbox`] alone.
 //!

@@ -150,7 +150,7 @@ pub const LINGER: Duration = Duration::from_secs(1);
 pub const DRAIN_PER_CONNECTION: Duration = Duration::from_millis(5);
 /// Window over which connections are closed on SIGTERM (default).
 pub const DRAIN: Duration = Duration::from_secs(10);
-/// Least time between two polls of a feed that keeps time: what is due in between goes out together.
+/// Least time between two polls of a feed that keeps time: what falls due in it goes out together.
 pub const POLL_QUANTUM: Duration = Duration::from_micros(250);
 /// Longest sleep of the publisher: its commands wait no longer.
 pub const PUBLISHER_NAP: Duration = Duration::from_millis(50);

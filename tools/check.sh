@@ -58,7 +58,9 @@ run_test() {
 }
 
 run_doc() {
-    RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --quiet --no-deps --document-private-items
+    # Private items are documented as well, for those who work on it.
+    RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' \
+        cargo doc --quiet --no-deps --document-private-items
     cargo test --quiet --doc
 }
 

@@ -1,7 +1,8 @@
 //! The publisher: one thread that polls the feeds, derives, and commits to the ring.
 //!
 //! It keeps the feeds' time on a monotonic timeline, sleeps until something is due, and says in the
-//! open how late it was. A feed that knows no pace is polled only while the slowest reader keeps up.
+//! open how late it was. A feed that knows no pace is polled only while the slowest reader keeps
+//! up.
 
 use std::io;
 use std::num::NonZeroU64;

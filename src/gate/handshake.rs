@@ -51,8 +51,8 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "malformed", message)
     }
 
-    /// Says so to the client, and closes the connection: what follows a handshake that failed may be
-    /// anything.
+    /// Says so to the client, and closes the connection: what follows a handshake that failed may
+    /// be anything.
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
         let error = serde_json::json!({"error": {
             "code": self.status.as_u16(), "reason": self.reason, "message": self.message,

@@ -2,8 +2,8 @@
 //! audience, and so one framed range of bytes per turn.
 //!
 //! The index goes from schema and instrument to the audiences that ask for it; matching a record
-//! costs what it reaches, and so do joining and leaving. What an audience counts, it counts since it
-//! began; a member's counts are the difference to those at its join.
+//! costs what it reaches, and so do joining and leaving. What an audience counts, it counts since
+//! it began; a member's counts are the difference to those at its join.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;

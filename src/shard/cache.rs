@@ -2,9 +2,9 @@
 //! progress still needs of them.
 //!
 //! A snapshot stands for one position S, however long it takes to send. While one is open
-//! ([`Cache::open`]), a value that is about to be replaced and still belongs to S is set aside; so the
-//! memory that snapshots take is bounded by what changes under them, and there is one image for all
-//! that begin in the same turn.
+//! ([`Cache::open`]), a value that is about to be replaced and still belongs to S is set aside; so
+//! the memory that snapshots take is bounded by what changes under them, and there is one image for
+//! all that begin in the same turn.
 
 use std::collections::HashMap;
 

@@ -267,8 +267,8 @@ impl Connection {
         matches!(self.phase, Phase::Closing { .. })
     }
 
-    /// Makes it a member of the audience of its subscriptions: the shared one, or, where states wait
-    /// that only it has not got, one of its own, in which its policies hold.
+    /// Makes it a member of the audience of its subscriptions: the shared one, or, where states
+    /// wait that only it has not got, one of its own, in which its policies hold.
     pub fn join(&mut self, token: u32, audiences: &mut Audiences, alone: bool) {
         let mut shares: Vec<(&mut Share, Delivery)> = self
             .subscriptions
@@ -338,8 +338,8 @@ impl Connection {
         self.records += more;
     }
 
-    /// May all records in its backlog be superseded, whichever subscription asks for them? Not where
-    /// there are none: then it is answers that nobody reads.
+    /// May all records in its backlog be superseded, whichever subscription asks for them? Not
+    /// where there are none: then it is answers that nobody reads.
     pub fn may_conflate_all(&self) -> bool {
         let mut keys = self.backlog.keys().peekable();
         keys.peek().is_some()

@@ -1,7 +1,7 @@
 //! From records to frames: batches in either encoding, cut so that no message is too long.
 //!
-//! A frame is written where it will be sent from: its head is left open, records follow, and what is
-//! known only at its end (length, count, cursor) is filled in then.
+//! A frame is written where it will be sent from: its head is left open, records follow, and what
+//! is known only at its end (length, count, cursor) is filled in then.
 
 use crate::clock::UnixNanos;
 use crate::limits::{BATCH_HEADER, SERVER_MESSAGE_MAX};

@@ -213,8 +213,8 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Tells a client why, and lets it go: the frame begun is finished, the rest dropped, the write
-    /// side shut once the farewell is out, and input discarded for a while, so that a reset does not
-    /// overtake the farewell.
+    /// side shut once the farewell is out, and input discarded for a while, so that a reset does
+    /// not overtake the farewell.
     pub(super) fn close(&mut self, token: u32, farewell: Farewell, now: Now) {
         let Farewell { reason, words } = farewell;
         let Some(code) = reason.code() else { return self.end(token, reason) };

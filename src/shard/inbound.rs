@@ -67,7 +67,7 @@ impl<E: Engine> Shard<E> {
         self.mark_readable(token);
     }
 
-    /// Takes what the poller has to say without waiting, then reads, bounded, from those with input.
+    /// Takes what the poller says without waiting, then reads, bounded, from those with input.
     pub(super) fn poll_sockets(&mut self, now: Now) -> usize {
         if self.poll.poll(&mut self.events, Some(std::time::Duration::ZERO)).is_err() {
             return 0;

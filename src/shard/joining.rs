@@ -1,9 +1,10 @@
 //! On the way to the live stream: snapshots, then what the ring holds from a position on.
 //!
 //! A connection that joins is in no audience. It gets its snapshots as of one position in bounded
-//! pieces, as its socket takes them, then reads the ring from that position with a reader of its own,
-//! and joins its audience at the end of a turn, where it has read as far as the shard: each record
-//! once, in order. Where a snapshot fits one piece, all of that happens within the turn that asked.
+//! pieces, as its socket takes them, then reads the ring from that position with a reader of its
+//! own, and joins its audience at the end of a turn, where it has read as far as the shard: each
+//! record once, in order. Where a snapshot fits one piece, all of that happens within the turn that
+//! asked.
 
 use std::collections::VecDeque;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! The loop around [`Shard::turn`]: what a shard does when there is nothing to do.
 //!
-//! It gives its core away a few times, for what comes at once; then it parks: the ring's writer sees
-//! that, and wakes it. With a flush interval there is no use in being woken before its end.
+//! It gives its core away a few times, for what comes at once; then it parks: the ring's writer
+//! sees that, and wakes it. With a flush interval there is no use in being woken before its end.
 
 use std::io;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Slow clients: what happens as a connection's unsent bytes grow, and how it comes back.
 //!
-//! Half of the queue: `lagging`. All of it: *behind*. Frames that were not begun are dropped; records
-//! of subscriptions that conflate are remembered as changed states, and a record of any other
-//! subscription among them ends the connection, since that one may lose nothing. A connection that is
-//! behind is an audience of its own, and gets newest states as its socket takes them; when none is
-//! left it joins the others again, at the end of a turn.
+//! Half of the queue: `lagging`. All of it: *behind*. Frames that were not begun are dropped;
+//! records of subscriptions that conflate are remembered as changed states, and a record of any
+//! other subscription among them ends the connection, since that one may lose nothing. A connection
+//! that is behind is an audience of its own, and gets newest states as its socket takes them; when
+//! none is left it joins the others again, at the end of a turn.
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Requests: each gets exactly one answer, before anything that it causes.
 //!
-//! What a request asks for is checked whole before any of it is done. A subscribe or unsubscribe that
-//! comes while a connection is still joining waits until it is live, so that its own answer stands
-//! before its own records.
+//! What a request asks for is checked whole before any of it is done. A subscribe or unsubscribe
+//! that comes while a connection is still joining waits until it is live, so that its own answer
+//! stands before its own records.
 
 use std::collections::VecDeque;
 

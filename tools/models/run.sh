@@ -24,8 +24,8 @@ replace() {
     printf '%s\n' "${text%%"$2"*}$3$rest" >"$file"
 }
 
-# mutant NAME FILE/MODELS REASON [SOURCE OLD NEW]...: models of that file whose names hold MODELS have
-# to fail for that reason on sources with OLD replaced by NEW.
+# mutant NAME FILE/MODELS REASON [SOURCE OLD NEW]...: models of that file whose names hold MODELS
+# have to fail for that reason on sources with OLD replaced by NEW.
 mutant() {
     local name=$1 file=${2%/*} models=${2#*/} reason=$3 status=0 why
     shift 3
@@ -33,14 +33,13 @@ mutant() {
     cp -r "$root/src/ring" "$copy/src/"
     cp -r Cargo.toml Cargo.lock build.rs src tests "$copy/tools/models/"
     # A name of its own, or cargo takes one's build for the other's.
-    sed -i 's/^name = "models"$/name = "mutant"/; /^\[lib\]/,$ s/^name = "mutant"$/name = "models"/' \
-        "$copy/tools/models/Cargo.toml"
+    sed -i -e 's/^name = "models"$/name = "mutant"/' \
+        -e '/^\[lib\]/,$ s/^name = "mutant"$/name = "models"/' "$copy/tools/models/Cargo.toml"
     sed -i 's/^name = "models"$/name = "mutant"/' "$copy/tools/models/Cargo.lock"
     while (($#)); do replace "$1" "$2" "$3" && shift 3; done
-    (cd "$copy/tools/models" && cargo test --release --locked -q --test "$file" --no-run) &>"$log" ||
-        { cat "$log" >&2 && exit 1; }
-    (cd "$copy/tools/models" && timeout 60 cargo test --release --locked -q --test "$file" "$models") &>"$log" ||
-        status=$?
+    local run=(cargo test --release --locked -q --test "$file")
+    (cd "$copy/tools/models" && "${run[@]}" --no-run) &>"$log" || { cat "$log" >&2 && exit 1; }
+    (cd "$copy/tools/models" && timeout 60 "${run[@]}" "$models") &>"$log" || status=$?
     if ((status == 101)) && why=$(grep -m1 "$reason" "$log"); then
         say "$name" caught "$(cut -c1-60 <<<"$why")" && caught=$((caught + 1))
     else
@@ -58,14 +57,16 @@ done
 
 mutant no_release_fence ring/records torn writer.rs 'fence(Release);' ''
 mutant no_acquire_fence ring/records torn reader.rs 'self.shared.whole_from() > at' \
-    'self.shared.claim.load(std::sync::atomic::Ordering::Relaxed) > at + self.shared.slots.capacity()'
+    'self.shared.claim.load(std::sync::atomic::Ordering::Relaxed)
+        > at + self.shared.slots.capacity()'
 mutant late_claim ring/records torn writer.rs 'self.claim(slots as u64);' '' \
     writer.rs 'self.commit(end);' 'self.claim(slots as u64); self.commit(end);'
 mutant relaxed_commit ring/records torn writer.rs 'end.position, Release' 'end.position, Relaxed'
 mutant one_slot_too_trusting ring/records torn reader.rs 'whole_from() > at' 'whole_from() > at + 1'
 mutant oldest_not_checked ring/records torn place.rs \
     'found.filter(|place| self.whole_from() <= place.position)' 'found'
-mutant search_not_checked ring/a_reader_joins 'NotRetained\|torn' place.rs 'self.whole_from() <= lowest' 'true'
+mutant search_not_checked ring/a_reader_joins 'NotRetained\|torn' place.rs \
+    'self.whole_from() <= lowest' 'true'
 mutant no_fence_before_looking parking/ deadlock wait.rs 'fence(SeqCst);
         let parked' 'let parked'
 mutant no_fence_before_sleeping parking/ deadlock wait.rs 'fence(SeqCst);

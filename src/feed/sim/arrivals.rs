@@ -1,10 +1,10 @@
 //! When something happens: self-exciting arrivals, so that activity comes in clusters.
 //!
 //! A Hawkes process on a grid of milliseconds: within a step arrivals are Poisson, and every one of
-//! them raises the intensity of the steps after it. Shocks from outside ("news") start clusters of their
-//! own. Its mean is the asked one exactly, whatever the clustering: what echoes and shocks bring is
-//! taken from the independent arrivals. No transcendental functions in the state, so that every
-//! platform computes the same times.
+//! them raises the intensity of the steps after it. Shocks from outside ("news") start clusters of
+//! their own. Its mean is the asked one exactly, whatever the clustering: what echoes and shocks
+//! bring is taken from the independent arrivals. No transcendental functions in the state, so that
+//! every platform computes the same times.
 
 use rand::SeedableRng;
 use rand_distr::{Distribution, Exp1};
