@@ -47,19 +47,24 @@ impl Interest {
             && self.has_instrument(index)
     }
 
+    /// Does a pattern ask for this new instrument?
+    pub fn wants(&self, index: Index, symbol: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(symbol))
+            && self.except.binary_search(&index).is_err()
+    }
+
     /// Takes a new instrument in where a pattern asks for it; was it?
     pub fn welcome(&mut self, index: Index, symbol: &str) -> bool {
-        let wanted = self.patterns.iter().any(|pattern| pattern.matches(symbol))
-            && self.except.binary_search(&index).is_err();
+        let wanted = self.wants(index, symbol);
         if wanted && let Err(place) = self.instruments.binary_search(&index) {
             self.instruments.insert(place, index);
         }
         wanted
     }
 
-    /// Takes instruments out, for good.
+    /// Takes instruments (sorted) out, for good.
     pub fn subtract(&mut self, indices: &[Index]) {
-        self.instruments.retain(|index| !indices.contains(index));
+        self.instruments.retain(|index| indices.binary_search(index).is_err());
         if !self.patterns.is_empty() {
             self.except.extend_from_slice(indices);
             self.except.sort_unstable();

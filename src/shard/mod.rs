@@ -12,6 +12,7 @@
 pub mod audience;
 pub mod cache;
 pub mod catalog;
+pub mod changed;
 pub mod command;
 pub mod connection;
 pub mod encode;

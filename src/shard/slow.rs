@@ -168,7 +168,7 @@ impl<E: Engine> Shard<E> {
         let mut framer = Framer::new(encoding, stamp, &mut bytes, &mut marks);
         let mut framed = 0;
         while framed < PIECE_BYTES
-            && let Some(key) = pop_changed(audience)
+            && let Some(key) = audience.pop_changed(|key| cache.get(key).is_some())
         {
             let Some(value) = cache.get(key) else { continue };
             framed += value.record().len();
@@ -178,7 +178,6 @@ impl<E: Engine> Shard<E> {
                     framer.push(texts.scratch(value.record(), key, catalog), stamp.last);
                 }
             }
-            audience.records += 1;
             keys.push(key);
         }
         framer.finish(false);
@@ -208,19 +207,6 @@ impl<E: Engine> Shard<E> {
             }
         }
     }
-}
-
-/// Takes the state that has waited longest, counted for each interest that waited for it.
-fn pop_changed(audience: &mut Audience) -> Option<Key> {
-    let at = audience.changed.iter().position(|changed| !changed.is_empty())?;
-    let key = audience.changed[at].pop()?;
-    audience.counts[at].records += 1;
-    for later in at + 1..audience.changed.len() {
-        if audience.changed[later].remove(key) {
-            audience.counts[later].records += 1;
-        }
-    }
-    Some(key)
 }
 
 /// Takes a record that was dropped as a changed state.
