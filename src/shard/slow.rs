@@ -6,6 +6,7 @@
 //! behind is an audience of its own, and gets newest states as its socket takes them; when none is
 //! left it joins the others again, at the end of a turn.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,7 +41,9 @@ impl<E: Engine> Shard<E> {
         if queued > 0
             && connection.stuck.replace(connection.stuck.unwrap_or(self.now.mono)).is_none()
         {
-            self.stuck.push(token);
+            if self.elastic {
+                self.stuck.push(token);
+            }
         }
         if queued == 0 {
             connection.stuck = None;
@@ -197,13 +200,24 @@ impl<E: Engine> Shard<E> {
     pub(super) fn lapped(&mut self, lost: Lost) {
         self.tally.overrun += lost.to_seq + 1 - lost.from_seq;
         self.cache.invalidate();
-        self.sync_catalog();
+        let new = self.sync_catalog();
         let tokens: Vec<u32> = self.connections.iter().map(|(token, _)| token as u32).collect();
         for token in tokens {
             let connection = &self.connections[token as usize];
             let live = matches!(connection.phase, Phase::Live | Phase::Behind);
             if live && !connection.subscriptions.is_empty() {
                 self.tell_gap(token, lost, "overrun");
+                self.introduce(token, new.clone());
+            }
+        }
+    }
+
+    /// Sends the mappings of new instruments that a connection asks for: the ring's were lost.
+    fn introduce(&mut self, token: u32, new: Range<u32>) {
+        for index in new {
+            let subscriptions = &self.connections[token as usize].subscriptions;
+            if subscriptions.iter().any(|s| s.interests().any(|i| i.has_instrument(index))) {
+                self.send_mapping(token, index);
             }
         }
     }
