@@ -37,6 +37,16 @@ pub const COMMANDS_PER_TURN: usize = 64;
 pub const COMMAND_QUEUE: usize = 4096;
 /// Bytes that a shard reads from one connection in one turn.
 pub const READ_BYTES_PER_TURN: usize = 64 << 10;
+/// What a shard reads from all connections in one turn, with one read more: bytes, and for each read
+/// and each message what it costs to take it.
+pub const READ_WORK_PER_TURN: usize = 4 * READ_BYTES_PER_TURN;
+/// What a read costs, in bytes.
+pub const READ_COST: usize = 1 << 10;
+/// What a message costs, in bytes.
+pub const MESSAGE_COST: usize = 512;
+/// Bytes that are read at once from a connection that has sent more messages than it may: so it is
+/// told so of at most so many in a turn.
+pub const READ_BYTES_OVER_RATE: usize = 4 << 10;
 /// Shards at most: the parked mask is one 64-bit word.
 pub const SHARDS_MAX: usize = 64;
 
@@ -105,6 +115,8 @@ pub const PIECE_BYTES: usize = 32 << 10;
 pub const PIECES_AT_ONCE: usize = 3;
 /// Connections that get a piece of what they missed in one turn.
 pub const CATCHUP_PER_TURN: usize = 8;
+/// Requests that wait while their connection joins.
+pub const DEFERRED_MAX: usize = 16;
 /// Positions for which a shard keeps past states at once.
 pub const IMAGES_MAX: usize = 16;
 /// A snapshot or catch-up that is not read for this long is given up.

@@ -5,7 +5,7 @@
 //! costs what it reaches, and so do joining and leaving. What an audience counts, it counts since
 //! it began; a member's counts are the difference to those at its join.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use foldhash::fast::FixedState;
@@ -14,6 +14,7 @@ use slab::Slab;
 use crate::limits::MAX_RATES;
 use crate::shard::cache::{Key, key};
 use crate::shard::catalog::Index;
+use crate::shard::changed::Changed;
 use crate::shard::interest::Interest;
 use crate::wire::encoding::Encoding;
 use crate::wire::instrument::bit;
@@ -47,56 +48,6 @@ impl Counts {
             conflated: self.conflated + other.conflated,
             dropped: self.dropped + other.dropped,
         }
-    }
-}
-
-/// States that have changed and were not sent yet, in the order in which they first changed.
-#[derive(Default)]
-pub struct Changed {
-    order: VecDeque<Key>,
-    set: HashSet<Key, FixedState>,
-}
-
-impl Changed {
-    /// Adds a state; false where it was in already, so that an older one is superseded.
-    #[inline]
-    pub fn insert(&mut self, key: Key) -> bool {
-        let new = self.set.insert(key);
-        if new {
-            self.order.push_back(key);
-        }
-        new
-    }
-
-    /// Takes a certain one; false where it was not in.
-    pub fn remove(&mut self, key: Key) -> bool {
-        let there = self.set.remove(&key);
-        if there {
-            self.order.retain(|waiting| *waiting != key);
-        }
-        there
-    }
-
-    /// Takes the one that has waited longest.
-    pub fn pop(&mut self) -> Option<Key> {
-        let key = self.order.pop_front()?;
-        self.set.remove(&key);
-        Some(key)
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = Key> {
-        self.order.iter().copied()
-    }
-
-    /// Is there none?
-    pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.order.len()
     }
 }
 
@@ -146,6 +97,10 @@ pub struct Audience {
     pub counts: Vec<Counts>,
     /// For each interest: what waits for its time.
     pub changed: Vec<Changed>,
+    /// For each interest: is it in the queue of those whose time has come?
+    due: Vec<bool>,
+    /// The key that [`Audience::has_each`] was last asked for, and what it said.
+    asked: Option<(Key, bool)>,
     /// Records delivered, each once.
     pub records: u64,
     /// Places in this turn's segment, ascending.
@@ -163,8 +118,8 @@ pub struct Due {
     pub audience: u32,
     /// Of which interest.
     pub interest: usize,
-    /// How many; what changes from now on waits for the next time.
-    pub states: usize,
+    /// Which states, as [`Changed::mark`] said it: what changes later waits for the next time.
+    pub until: u64,
 }
 
 impl Audience {
@@ -176,6 +131,8 @@ impl Audience {
             deliveries,
             counts: vec![Counts::default(); interests],
             changed: (0..interests).map(|_| Changed::default()).collect(),
+            due: vec![false; interests],
+            asked: None,
             records: 0,
             matched: Vec::new(),
             members: Vec::new(),
@@ -208,10 +165,64 @@ impl Audience {
         self.matched.len() == 1
     }
 
-    /// Is there an interest that takes each record of this key?
-    fn has_each(&self, key: Key) -> bool {
+    /// Is there an interest that takes each record of this key? Every interest that asks for a record
+    /// wants to know, and looks at all others: so the answer is kept until another key comes.
+    fn has_each(&mut self, key: Key) -> bool {
+        if let Some((asked, answer)) = self.asked
+            && asked == key
+        {
+            return answer;
+        }
         let mut interests = self.cast.interests.iter().zip(&self.deliveries);
-        interests.any(|(interest, how)| !how.is_latest(key) && interest.asks_for(key))
+        let answer = interests.any(|(interest, how)| !how.is_latest(key) && interest.asks_for(key));
+        self.asked = Some((key, answer));
+        answer
+    }
+
+    /// Takes a state that is due, counted for its interest and for those that wait for the same at
+    /// the same rate: a record that two subscriptions ask for is sent once. Where it is not `known`
+    /// any more, it counts as lost, and the next one is taken.
+    pub fn pop_due(&mut self, due: &Due, known: impl Fn(Key) -> bool) -> Option<Key> {
+        let rate = self.cast.interests[due.interest].max_rate;
+        loop {
+            let key = self.changed[due.interest].pop_before(due.until)?;
+            if self.count_state(due.interest, key, known(key), |other| other.max_rate == rate) {
+                return Some(key);
+            }
+        }
+    }
+
+    /// Takes the state that has waited longest for the first interest that waits for any.
+    pub fn pop_changed(&mut self, known: impl Fn(Key) -> bool) -> Option<Key> {
+        loop {
+            let at = self.changed.iter().position(|changed| !changed.is_empty())?;
+            let key = self.changed[at].pop()?;
+            if self.count_state(at, key, known(key), |_| true) {
+                return Some(key);
+            }
+        }
+    }
+
+    /// Counts a state as sent or lost, for one interest and for `others` that wait for it.
+    fn count_state(
+        &mut self,
+        interest: usize,
+        key: Key,
+        known: bool,
+        others: impl Fn(&Interest) -> bool,
+    ) -> bool {
+        self.records += u64::from(known);
+        for (at, changed) in self.changed.iter_mut().enumerate() {
+            let waits = at == interest || others(&self.cast.interests[at]) && changed.remove(key);
+            self.counts[at].records += u64::from(waits && known);
+            self.counts[at].dropped += u64::from(waits && !known);
+        }
+        known
+    }
+
+    /// Nothing is due for this interest any more.
+    pub fn settle_due(&mut self, interest: usize) {
+        self.due[interest] = false;
     }
 }
 
@@ -294,12 +305,13 @@ impl Audiences {
 
     /// The time of this place of [`MAX_RATES`] has come: its changed states are due.
     pub fn tick(&mut self, rate: usize) {
-        for (audience, interest) in &self.paced[rate] {
-            let (audience, interest) = (*audience, *interest as usize);
-            let waits = self.due.iter().any(|d| (d.audience, d.interest) == (audience, interest));
-            let states = self.all[audience as usize].changed[interest].len();
-            if states > 0 && !waits {
-                self.due.push_back(Due { audience, interest, states });
+        for (id, interest) in &self.paced[rate] {
+            let audience = &mut self.all[*id as usize];
+            let (interest, until) =
+                (*interest as usize, audience.changed[*interest as usize].mark());
+            let waits = !audience.changed[interest].is_empty();
+            if waits && !std::mem::replace(&mut audience.due[interest], true) {
+                self.due.push_back(Due { audience: *id, interest, until });
             }
         }
     }
@@ -341,6 +353,9 @@ impl Audiences {
         for id in self.patterned.clone() {
             let audience = &mut self.all[id as usize];
             let before = audience.cast.clone();
+            if !before.interests.iter().any(|interest| interest.wants(index, symbol)) {
+                continue;
+            }
             let mut cast = (*before).clone();
             let mut welcomed = Vec::new();
             for (at, interest) in cast.interests.iter_mut().enumerate() {
@@ -348,10 +363,8 @@ impl Audiences {
                     welcomed.push((at as u32, interest.schemas));
                 }
             }
-            if welcomed.is_empty() {
-                continue;
-            }
             audience.cast = Rc::new(cast);
+            audience.asked = None;
             changed.extend(&audience.members);
             if !audience.solitary {
                 self.by_cast.remove(&before);
@@ -385,8 +398,13 @@ impl Audiences {
     fn remove(&mut self, id: u32) {
         let audience = self.all.remove(id as usize);
         self.touched.retain(|touched| *touched != id);
-        self.patterned.retain(|patterned| *patterned != id);
-        self.due.retain(|due| due.audience != id);
+        if audience.cast.interests.iter().any(|interest| !interest.patterns.is_empty()) {
+            self.patterned.retain(|patterned| *patterned != id);
+        }
+        if audience.due.contains(&true) {
+            self.due.retain(|due| due.audience != id);
+        }
+        let mut rates = 0_u32;
         for (at, interest) in audience.cast.interests.iter().enumerate() {
             let route = Route { audience: id, interest: at as u32 };
             self.each_list(interest, |routes| {
@@ -394,8 +412,11 @@ impl Audiences {
                     routes.swap_remove(at);
                 }
             });
-            if let Some(rate) = rate_class(interest) {
-                self.paced[rate].retain(|(paced, _)| *paced != id);
+            rates |= rate_class(interest).map_or(0, |rate| 1 << rate);
+        }
+        for (rate, paced) in self.paced.iter_mut().enumerate() {
+            if !audience.solitary && rates & 1 << rate != 0 {
+                paced.retain(|(paced, _)| *paced != id);
             }
         }
         if !audience.solitary {
@@ -493,7 +514,51 @@ mod tests {
         assert_eq!((&audience.matched[..], audience.changed[0].len()), (&[3][..], 1));
         assert_eq!((audience.counts[0].conflated, audience.counts[0].records), (2, 1));
         audiences.tick(0);
-        assert_eq!(audiences.due().pop_front(), Some(Due { audience: a, interest: 0, states: 1 }));
+        let due = Due { audience: a, interest: 0, until: 1 };
+        assert_eq!(audiences.due().pop_front(), Some(due));
+        let audience = audiences.get_mut(a);
+        assert_eq!(audience.pop_due(&due, |_| true), Some(key(Schema::Mbp1, 0)));
+        assert_eq!((audience.counts[0].records, audience.counts[1].records), (2, 1));
+    }
+
+    #[test]
+    fn a_state_that_waits_for_two_interests_is_sent_once_and_counts_in_both() {
+        let mut audiences = Audiences::default();
+        let paced = |index| Interest { max_rate: MAX_RATES[1], ..one(Schema::Mbp1, index) };
+        let both = Interest { instruments: vec![0, 1], ..paced(0) };
+        let a = audiences.join(cast(&[paced(0), both]), 1);
+        audiences.deliver(Schema::Mbp1, 0, 0);
+        audiences.deliver(Schema::Mbp1, 1, 1);
+        audiences.tick(1);
+        audiences.deliver(Schema::Mbp1, 0, 2);
+        let mut sent = Vec::new();
+        while let Some(due) = audiences.due().pop_front() {
+            let audience = audiences.get_mut(a);
+            sent.extend(std::iter::from_fn(|| audience.pop_due(&due, |_| true)));
+            audience.settle_due(due.interest);
+        }
+        assert_eq!(sent, [key(Schema::Mbp1, 0), key(Schema::Mbp1, 1)]);
+        let audience = audiences.get(a);
+        let counted = |at: usize| (audience.counts[at].records, audience.counts[at].conflated);
+        assert_eq!((audience.records, counted(0), counted(1)), (2, (1, 1), (2, 1)));
+    }
+
+    #[test]
+    fn a_state_that_is_not_known_any_more_counts_as_lost() {
+        let mut audiences = Audiences::default();
+        let a = audiences.join_alone(
+            cast(&[one(Schema::Mbp1, 0), one(Schema::Mbp1, 1)]),
+            vec![Delivery::Latest; 2],
+            1,
+        );
+        audiences.deliver(Schema::Mbp1, 0, 0);
+        audiences.deliver(Schema::Mbp1, 1, 1);
+        let audience = audiences.get_mut(a);
+        let known = |candidate| candidate == key(Schema::Mbp1, 1);
+        assert_eq!(audience.pop_changed(known), Some(key(Schema::Mbp1, 1)));
+        assert_eq!((audience.pop_changed(known), audience.records), (None, 1));
+        assert_eq!((audience.counts[0].dropped, audience.counts[0].records), (1, 0));
+        assert_eq!((audience.counts[1].dropped, audience.counts[1].records), (0, 1));
     }
 
     #[test]

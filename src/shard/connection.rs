@@ -181,6 +181,8 @@ pub struct Connection {
     pub readable: bool,
     /// Is it not read until it has taken its answers?
     pub paused: bool,
+    /// Was its last message one too many?
+    pub over_rate: bool,
     /// Is it on the shard's list of those with something to flush?
     pub hot: bool,
     /// Has it been told that it is lagging?
@@ -235,6 +237,7 @@ impl Connection {
             writable: true,
             readable: false,
             paused: false,
+            over_rate: false,
             hot: false,
             lagging: false,
             stuck: None,

@@ -150,10 +150,13 @@ impl<E: Engine> Shard<E> {
             Stamp { epoch: self.epoch, ts_send, flags: batch::CONFLATED, last: self.reader.seq() };
         let (from, encoding) = (fanout.lengths(), audience.cast.encoding);
         let mut framer = Framer::new(encoding, stamp, &mut fanout.arena, &mut fanout.marks);
-        let (mut left, mut bytes) = (due.states, 0);
-        while left > 0 && bytes < PIECE_BYTES {
-            let Some(key) = audience.changed[due.interest].pop() else { break };
-            left -= 1;
+        let mut bytes = 0;
+        let more = loop {
+            if bytes >= PIECE_BYTES {
+                break true;
+            }
+            let known = |key| cache.get(key).is_some();
+            let Some(key) = audience.pop_due(&due, known) else { break false };
             let Some(value) = cache.get(key) else { continue };
             let item = match encoding {
                 Encoding::Dbn => value.record(),
@@ -162,13 +165,12 @@ impl<E: Engine> Shard<E> {
             bytes += item.len();
             framer.push(item, stamp.last);
             fanout.keys.push(key);
-            audience.counts[due.interest].records += 1;
-            audience.records += 1;
-        }
+        };
         framer.finish(false);
         fanout.close(due.audience, from);
-        if left > 0 {
-            audiences.due().push_back(Due { states: left, ..due });
+        match more {
+            true => audiences.due().push_back(due),
+            false => audience.settle_due(due.interest),
         }
     }
 

@@ -189,6 +189,11 @@ impl<E: Engine> Shard<E> {
         }
     }
 
+    /// Why this shard is being drained, where it is.
+    pub(super) fn draining_for(&self) -> Option<CloseReason> {
+        self.draining.as_ref().map(|draining| draining.reason)
+    }
+
     /// Closes as many connections as should have been closed by now.
     fn drain(&mut self, now: Now) {
         let Some(draining) = &mut self.draining else { return };

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use mio::{Interest, Token};
 
 use crate::clock::Now;
-use crate::limits::{ECHO_MESSAGE_MAX, QUEUE_MIN};
+use crate::limits::{
+    ECHO_MESSAGE_MAX, MESSAGE_COST, QUEUE_MIN, READ_BYTES_OVER_RATE, READ_COST, READ_WORK_PER_TURN,
+};
 use crate::shard::Shard;
 use crate::shard::command::{Arrival, Speech};
 use crate::shard::connection::{Connection, Farewell};
@@ -62,6 +64,10 @@ impl<E: Engine> Shard<E> {
             frame::text_with(&mut frames, |out| welcome.write(out));
             self.note(token, frames);
         }
+        if let Some(reason) = self.draining_for() {
+            let late = Farewell::new(reason, "the server is shutting down");
+            return self.leaving.push((token, late));
+        }
         let mut leftover = leftover.to_vec();
         self.take_input(token, &mut leftover, now);
         self.mark_readable(token);
@@ -74,10 +80,13 @@ impl<E: Engine> Shard<E> {
         }
         self.note_readiness();
         let readable = std::mem::take(&mut self.readable);
-        let done = readable.len();
-        for &token in &readable {
-            self.read_some(token, now);
+        let (mut done, mut work) = (0, 0);
+        while done < readable.len() && work < READ_WORK_PER_TURN {
+            work += READ_COST + self.read_some(readable[done], now);
+            done += 1;
         }
+        // Those that had no turn come first in the next one.
+        self.readable.splice(0..0, readable[done..].iter().copied());
         done
     }
 
@@ -105,20 +114,22 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// One read of a connection's input.
-    fn read_some(&mut self, token: u32, now: Now) {
-        let Some(connection) = self.connections.get_mut(token as usize) else { return };
+    /// One read of a connection's input, and what it cost.
+    fn read_some(&mut self, token: u32, now: Now) -> usize {
+        let Some(connection) = self.connections.get_mut(token as usize) else { return 0 };
         connection.readable = false;
         if connection.backlog.note_bytes() > NOTES_MAX && !connection.is_closing() {
             connection.paused = true;
-            return;
+            return 0;
         }
         let mut buffer = std::mem::take(&mut self.buffer);
-        let read = self.connections[token as usize].read(&mut buffer);
+        let most = if connection.over_rate { READ_BYTES_OVER_RATE } else { buffer.len() };
+        let read = connection.read(&mut buffer[..most]);
+        let mut work = 0;
         match read {
             Ok(0) => self.input_ended(token),
             Ok(count) => {
-                self.take_input(token, &mut buffer[..count], now);
+                work = count + MESSAGE_COST * self.take_input(token, &mut buffer[..count], now);
                 self.mark_readable(token);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -128,6 +139,7 @@ impl<E: Engine> Shard<E> {
             }
         }
         self.buffer = buffer;
+        work
     }
 
     /// Reads on from a connection that has taken its answers.
@@ -145,20 +157,12 @@ impl<E: Engine> Shard<E> {
         self.leaving.push((token, Farewell::new(CloseReason::ClientGone, words)));
     }
 
-    /// Takes bytes that a client sent.
-    fn take_input(&mut self, token: u32, input: &mut [u8], now: Now) {
+    /// Takes bytes that a client sent, and returns how many frames ended in them.
+    fn take_input(&mut self, token: u32, input: &mut [u8], now: Now) -> usize {
         let mut rest = input;
-        loop {
-            let connection = &mut self.connections[token as usize];
-            if connection.is_closing() {
-                return;
-            }
-            let echo = connection.speech == Speech::Echo;
-            let step = match connection.guard.next(&mut rest) {
-                Ok(None) => return,
-                Ok(Some(event)) => step_of(event, echo),
-                Err(violation) => return self.violated(token, violation),
-            };
+        let mut frames = 0;
+        while let Some(step) = self.next_step(token, &mut rest) {
+            frames += 1;
             match step {
                 Step::Text(text) => self.take_request(token, &text, now),
                 Step::Echo(opcode, payload) => {
@@ -176,7 +180,24 @@ impl<E: Engine> Shard<E> {
                     let words = "requests are text messages: this one was binary";
                     self.close(token, Farewell::new(CloseReason::UnsupportedData, words), now);
                 }
-                Step::Close(code) => return self.client_closes(token, code, now),
+                Step::Close(code) => self.client_closes(token, code, now),
+            }
+        }
+        frames
+    }
+
+    /// The next thing to do about a connection's input; none where there is none, or no use in it.
+    fn next_step(&mut self, token: u32, rest: &mut &mut [u8]) -> Option<Step> {
+        let connection = &mut self.connections[token as usize];
+        if connection.is_closing() {
+            return None;
+        }
+        let echo = connection.speech == Speech::Echo;
+        match connection.guard.next(rest) {
+            Ok(event) => event.map(|event| step_of(event, echo)),
+            Err(violation) => {
+                self.violated(token, violation);
+                None
             }
         }
     }

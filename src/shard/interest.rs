@@ -18,6 +18,8 @@ pub struct Interest {
     pub instruments: Vec<Index>,
     /// Patterns for those to come, sorted.
     pub patterns: Vec<Pattern>,
+    /// Of the instruments, those asked for by name beside patterns, sorted.
+    pub named: Vec<Index>,
     /// Instruments taken out of the patterns, sorted.
     pub except: Vec<Index>,
     /// Newest states only, this often a second and instrument; 0: every record.
@@ -47,24 +49,36 @@ impl Interest {
             && self.has_instrument(index)
     }
 
+    /// Does a pattern ask for this new instrument?
+    pub fn wants(&self, index: Index, symbol: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(symbol))
+            && self.except.binary_search(&index).is_err()
+    }
+
     /// Takes a new instrument in where a pattern asks for it; was it?
     pub fn welcome(&mut self, index: Index, symbol: &str) -> bool {
-        let wanted = self.patterns.iter().any(|pattern| pattern.matches(symbol))
-            && self.except.binary_search(&index).is_err();
+        let wanted = self.wants(index, symbol);
         if wanted && let Err(place) = self.instruments.binary_search(&index) {
             self.instruments.insert(place, index);
         }
         wanted
     }
 
-    /// Takes instruments out, for good.
+    /// Takes instruments (sorted) out, for good.
     pub fn subtract(&mut self, indices: &[Index]) {
-        self.instruments.retain(|index| !indices.contains(index));
+        self.instruments.retain(|index| indices.binary_search(index).is_err());
+        self.named.retain(|index| indices.binary_search(index).is_err());
         if !self.patterns.is_empty() {
             self.except.extend_from_slice(indices);
             self.except.sort_unstable();
             self.except.dedup();
         }
+    }
+
+    /// The instruments that no pattern stands for.
+    pub fn names(&self) -> impl Iterator<Item = Index> {
+        let names = if self.patterns.is_empty() { &self.instruments } else { &self.named };
+        names.iter().copied()
     }
 
     /// Does it ask for nothing any more?

@@ -57,12 +57,14 @@ pub struct Joining {
 }
 
 impl<E: Engine> Shard<E> {
-    /// Gets every joining connection on, each by a bounded piece.
+    /// Gets joining connections on, each by a bounded piece, and so many of them at most. Those whose
+    /// sockets have to drain first are passed over: they delay nobody who reads.
     pub(super) fn advance_joining(&mut self, now: Now) -> usize {
         let joining = std::mem::take(&mut self.joining);
-        let turn = joining.len().min(CATCHUP_PER_TURN);
-        let mut done = 0;
-        for &token in &joining[..turn] {
+        let (mut turn, mut done) = (0, 0);
+        while turn < joining.len() && done < CATCHUP_PER_TURN {
+            let token = joining[turn];
+            turn += 1;
             done += usize::from(self.get_on(token, now));
             if matches!(self.connections[token as usize].phase, Phase::Joining(_)) {
                 self.joining.push(token);

@@ -12,6 +12,7 @@
 pub mod audience;
 pub mod cache;
 pub mod catalog;
+pub mod changed;
 pub mod command;
 pub mod connection;
 pub mod encode;
@@ -307,9 +308,11 @@ impl<E: Engine> Shard<E> {
         if self.elastic {
             let Self { stuck, connections, .. } = self;
             stuck.retain(|token| {
-                let connection = connections.get(*token as usize);
-                let bytes = connection.map_or(0, |connection| connection.backlog.bytes());
-                queued = queued.max(bytes as u64);
+                let Some(connection) = connections.get(*token as usize) else { return false };
+                let bytes = connection.backlog.bytes();
+                if !connection.subscriptions.is_empty() {
+                    queued = queued.max(bytes as u64);
+                }
                 bytes > 0
             });
             if !self.joining.is_empty() {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::clock::UnixNanos;
 use crate::latency::Latency;
+use crate::limits::SYMBOLS_SHOWN;
 use crate::shard::Shard;
 use crate::shard::audience::{Audiences, Counts};
 use crate::shard::cache::{self, Key};
@@ -14,6 +15,7 @@ use crate::wire::close::CloseReason;
 use crate::wire::instrument::bit;
 use crate::wire::record::{SCHEMAS, Schema, schemas};
 use crate::wire::subscribe::Policy;
+use crate::wire::symbols::Pattern;
 
 /// One shard's counts since the start, and its state now.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +67,10 @@ pub struct SessionSubscription {
     pub id: u64,
     /// Its schemas.
     pub schemas: Vec<Schema>,
-    /// Its symbols: names, patterns, or `*`.
+    /// Its symbols: names, patterns, or `*`; the first ones where there are many.
     pub symbols: Vec<String>,
+    /// How many instruments that is.
+    pub count: u32,
     /// What it has counted.
     pub counts: Counts,
     /// Its policy's name.
@@ -137,16 +141,15 @@ impl Tally {
     }
 }
 
-/// The symbols of a subscription as a person would write them.
+/// The symbols of a subscription as a person would write them; of more than are shown, some.
 pub(super) fn symbols(subscription: &Subscription, catalog: &Catalog) -> Vec<String> {
     let Some(interest) = subscription.interests().next() else { return Vec::new() };
     if interest.all {
         return vec!["*".to_owned()];
     }
-    let patterns = interest.patterns.iter().map(|pattern| pattern.as_str().to_owned());
-    let symbols = interest.instruments.iter().map(|index| &catalog.get(*index).symbol);
-    let named = symbols.filter(|s| !interest.patterns.iter().any(|pattern| pattern.matches(s)));
-    patterns.chain(named.cloned()).collect()
+    let patterns = interest.patterns.iter().map(Pattern::as_str);
+    let symbols = interest.names().map(|index| catalog.get(index).symbol.as_str());
+    patterns.chain(symbols).take(SYMBOLS_SHOWN + 1).map(str::to_owned).collect()
 }
 
 impl<E: Engine> Shard<E> {
@@ -196,6 +199,7 @@ impl<E: Engine> Shard<E> {
                 id: u64::from(subscription.id),
                 schemas: schemas().filter(|schema| mask & bit(*schema) != 0).collect(),
                 symbols: symbols(subscription, &self.catalog),
+                count: subscription.interests().map(|i| self.instruments_of(i)).max().unwrap_or(0),
                 counts: connection.counts(subscription, &self.audiences),
                 policy: subscription.policy.map_or("default", Policy::name),
                 max_rate: paced.unwrap_or(0),

@@ -46,10 +46,15 @@ impl<E: Engine> Shard<E> {
     pub fn run(&mut self) {
         while !self.stopping {
             let now = Now::read();
-            if self.turn(now) == 0 && self.hot.is_empty() && !self.busy {
+            if self.turn(now) == 0 && !self.has_work() && !self.busy {
                 self.wait(now);
             }
         }
+    }
+
+    /// Did a turn leave something for the next one?
+    fn has_work(&self) -> bool {
+        !self.hot.is_empty() || !self.readable.is_empty()
     }
 
     fn has_news(&self) -> bool {

@@ -6,6 +6,7 @@
 //! that is behind is an audience of its own, and gets newest states as its socket takes them; when
 //! none is left it joins the others again, at the end of a turn.
 
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,7 +41,9 @@ impl<E: Engine> Shard<E> {
         if queued > 0
             && connection.stuck.replace(connection.stuck.unwrap_or(self.now.mono)).is_none()
         {
-            self.stuck.push(token);
+            if self.elastic {
+                self.stuck.push(token);
+            }
         }
         if queued == 0 {
             connection.stuck = None;
@@ -168,7 +171,7 @@ impl<E: Engine> Shard<E> {
         let mut framer = Framer::new(encoding, stamp, &mut bytes, &mut marks);
         let mut framed = 0;
         while framed < PIECE_BYTES
-            && let Some(key) = pop_changed(audience)
+            && let Some(key) = audience.pop_changed(|key| cache.get(key).is_some())
         {
             let Some(value) = cache.get(key) else { continue };
             framed += value.record().len();
@@ -178,7 +181,6 @@ impl<E: Engine> Shard<E> {
                     framer.push(texts.scratch(value.record(), key, catalog), stamp.last);
                 }
             }
-            audience.records += 1;
             keys.push(key);
         }
         framer.finish(false);
@@ -198,29 +200,27 @@ impl<E: Engine> Shard<E> {
     pub(super) fn lapped(&mut self, lost: Lost) {
         self.tally.overrun += lost.to_seq + 1 - lost.from_seq;
         self.cache.invalidate();
-        self.sync_catalog();
+        let new = self.sync_catalog();
         let tokens: Vec<u32> = self.connections.iter().map(|(token, _)| token as u32).collect();
         for token in tokens {
             let connection = &self.connections[token as usize];
             let live = matches!(connection.phase, Phase::Live | Phase::Behind);
             if live && !connection.subscriptions.is_empty() {
                 self.tell_gap(token, lost, "overrun");
+                self.introduce(token, new.clone());
             }
         }
     }
-}
 
-/// Takes the state that has waited longest, counted for each interest that waited for it.
-fn pop_changed(audience: &mut Audience) -> Option<Key> {
-    let at = audience.changed.iter().position(|changed| !changed.is_empty())?;
-    let key = audience.changed[at].pop()?;
-    audience.counts[at].records += 1;
-    for later in at + 1..audience.changed.len() {
-        if audience.changed[later].remove(key) {
-            audience.counts[later].records += 1;
+    /// Sends the mappings of new instruments that a connection asks for: the ring's were lost.
+    fn introduce(&mut self, token: u32, new: Range<u32>) {
+        for index in new {
+            let subscriptions = &self.connections[token as usize].subscriptions;
+            if subscriptions.iter().any(|s| s.interests().any(|i| i.has_instrument(index))) {
+                self.send_mapping(token, index);
+            }
         }
     }
-    Some(key)
 }
 
 /// Takes a record that was dropped as a changed state.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::{Now, UnixNanos, unix_now};
-use crate::limits::{IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
+use crate::limits::{DEFERRED_MAX, IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
 use crate::ring::Reader;
 use crate::shard::Shard;
 use crate::shard::connection::{Phase, Subscription};
@@ -40,6 +40,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn take_request(&mut self, token: u32, text: &str, now: Now) {
         let connection = &mut self.connections[token as usize];
         let allowed = connection.allowance.take(&self.limits, now.mono);
+        connection.over_rate = !allowed;
         let too_many = || {
             let words = format!(
                 "more than {} messages a second: send fewer, or more in one",
@@ -64,7 +65,13 @@ impl<E: Engine> Shard<E> {
         }
         let joins = matches!(request.method, Method::Subscribe { .. } | Method::Unsubscribe(_));
         if joins && matches!(connection.phase, Phase::Joining(_)) {
-            return connection.deferred.push_back((request, now.unix));
+            if connection.deferred.len() < DEFERRED_MAX {
+                return connection.deferred.push_back((request, now.unix));
+            }
+            let words =
+                format!("{DEFERRED_MAX} requests wait for the snapshot: wait for it as well");
+            let error = ControlError::new(ErrorCode::TooManyRequests, words);
+            return self.refuse(token, &request, now.unix, &error);
         }
         self.grant(token, &request, now.unix, now);
     }
@@ -229,7 +236,7 @@ impl<E: Engine> Shard<E> {
             Symbols::Listed(symbols) => self.resolve(symbols, &mut plan),
         }
         if plan.interest.is_empty() {
-            let words = format!("no instrument is called {}", plan.rejected.join(", "));
+            let words = format!("no instrument is called {}", some_of(&plan.rejected));
             return Err(ControlError::new(ErrorCode::UnknownSymbol, words));
         }
         Ok(plan)
@@ -244,14 +251,21 @@ impl<E: Engine> Shard<E> {
                 }
                 Symbol::Name(name) => match self.catalog.named(name) {
                     [] => plan.rejected.push(name.clone()),
-                    found => plan.interest.instruments.extend_from_slice(found),
+                    found => plan.interest.named.extend_from_slice(found),
                 },
             }
         }
-        plan.interest.patterns.sort_unstable();
-        plan.interest.instruments.sort_unstable();
-        plan.interest.instruments.dedup();
-        plan.listed = plan.interest.instruments.len() <= INSTRUMENTS_SHOWN;
+        let Interest { instruments, named, patterns, .. } = &mut plan.interest;
+        patterns.sort_unstable();
+        named.sort_unstable();
+        named.dedup();
+        instruments.extend_from_slice(named);
+        instruments.sort_unstable();
+        instruments.dedup();
+        if patterns.is_empty() {
+            named.clear();
+        }
+        plan.listed = instruments.len() <= INSTRUMENTS_SHOWN;
     }
 
     /// Answers a subscribe and returns the ids of its subscriptions.
@@ -275,7 +289,8 @@ impl<E: Engine> Shard<E> {
         let lists: Vec<(Vec<_>, Vec<_>)> = plans
             .iter()
             .map(|plan| {
-                let named = plan.interest.instruments.iter().map(named);
+                let listed = if plan.listed { &plan.interest.instruments[..] } else { &[] };
+                let named = listed.iter().map(named);
                 (
                     named.collect(),
                     plan.rejected.iter().map(|s| (s.as_str(), ErrorCode::UnknownSymbol)).collect(),
@@ -304,7 +319,7 @@ impl<E: Engine> Shard<E> {
         ids
     }
 
-    fn instruments_of(&self, interest: &Interest) -> u32 {
+    pub(super) fn instruments_of(&self, interest: &Interest) -> u32 {
         let all = if interest.all { self.catalog.count() } else { interest.instruments.len() };
         all as u32
     }
@@ -422,6 +437,15 @@ impl<E: Engine> Shard<E> {
             });
         }
         self.answer(token, |out| answer_to(request, time_in).subscriptions(&shown, out));
+    }
+}
+
+/// Names for a message, which has to fit a frame however many there are.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 16;
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
     }
 }
 

@@ -98,6 +98,7 @@ fn session(id: u64) -> Session {
         id: 1,
         schemas: vec![Schema::Trades],
         symbols: vec!["AAPL".to_owned(), "ES*".to_owned()],
+        count: 3,
         counts: Counts { records: 3, ..Counts::default() },
         policy: "disconnect",
         max_rate: 0,
