@@ -124,7 +124,7 @@ impl<E: Engine> Shard<E> {
                 Encoding::Dbn => framer.push(record, segment.seq(at)),
                 Encoding::Json => framer.push(texts.get(at, record, key, catalog), segment.seq(at)),
             }
-            fanout.keys.push(key);
+            fanout.keys.push(audience.key_of(record, key));
         }
         framer.finish(false);
         audience.matched.clear();
