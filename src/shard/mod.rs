@@ -24,6 +24,8 @@ pub mod report;
 pub mod run;
 mod slow;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
