@@ -18,7 +18,7 @@ use crate::shard::changed::Changed;
 use crate::shard::interest::Interest;
 use crate::wire::encoding::Encoding;
 use crate::wire::instrument::bit;
-use crate::wire::record::{SCHEMAS, Schema, is_state, schemas};
+use crate::wire::record::{SCHEMAS, Schema, is_state, is_tbbo, schemas};
 
 /// What an interest counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,6 +163,17 @@ impl Audience {
         }
         self.matched.push(place);
         self.matched.len() == 1
+    }
+
+    /// The key that stands for a record of `key` in what is kept for its members: a trade of `mbp-1`
+    /// is a `tbbo` where that is asked for, an event and no state.
+    #[inline]
+    pub fn key_of(&self, record: &[u8], key: Key) -> Key {
+        let tbbo = super::cache::key(Schema::Tbbo, super::cache::parts(key).1);
+        match is_tbbo(record) && self.cast.interests.iter().any(|i| i.asks_for(tbbo)) {
+            true => tbbo,
+            false => key,
+        }
     }
 
     /// Is there an interest that takes each record of this key? Every interest that asks for a record
@@ -334,6 +345,23 @@ impl Audiences {
         }
     }
 
+    /// Gives an `mbp-1` record of a trade, after [`Audiences::deliver`], to those who ask for `tbbo`.
+    /// An interest in both has it already.
+    pub fn deliver_tbbo(&mut self, index: Index, place: u32) {
+        let (key, whole) = (key(Schema::Tbbo, index), key(Schema::Mbp1, index));
+        let (every, some) = (&self.every[Schema::Tbbo as usize], &self.some[Schema::Tbbo as usize]);
+        let some = some.get(index as usize).map_or(&[][..], Vec::as_slice);
+        for route in every.iter().chain(some) {
+            let audience = &mut self.all[route.audience as usize];
+            let interest = route.interest as usize;
+            let has_it = audience.cast.interests[interest].has_schema(Schema::Mbp1)
+                && !audience.deliveries[interest].is_latest(whole);
+            if !has_it && audience.take(interest, place, key) {
+                self.touched.push(route.audience);
+            }
+        }
+    }
+
     /// Gives a mapping at `place` to everybody who asks for anything of its instrument.
     pub fn deliver_mapping(&mut self, index: Index, place: u32) {
         for schema in 0..SCHEMAS {
@@ -466,7 +494,11 @@ mod tests {
     }
 
     fn one(schema: Schema, index: Index) -> Interest {
-        Interest { schemas: bit(schema), instruments: vec![index], ..Interest::default() }
+        Interest { schemas: bit(schema), ..one_of(index) }
+    }
+
+    fn one_of(index: Index) -> Interest {
+        Interest { instruments: vec![index], ..Interest::default() }
     }
 
     #[test]
@@ -494,6 +526,22 @@ mod tests {
         let audience = audiences.get(a);
         assert_eq!(audience.matched, [7]);
         assert!(audience.counts.iter().all(|counts| counts.records == 1));
+    }
+
+    #[test]
+    fn a_trade_of_both_schemas_counts_once_and_is_kept_as_an_event() {
+        let mut audiences = Audiences::default();
+        let both = Interest { schemas: bit(Schema::Mbp1) | bit(Schema::Tbbo), ..one_of(3) };
+        let a = audiences.join(cast(&[both, one(Schema::Tbbo, 3)]), 1);
+        audiences.deliver(Schema::Mbp1, 3, 7);
+        audiences.deliver_tbbo(3, 7);
+        let audience = audiences.get(a);
+        assert_eq!((&audience.matched[..], audience.records), (&[7][..], 1));
+        assert!(audience.counts.iter().all(|counts| counts.records == 1));
+        let mut trade = [0; 88];
+        (trade[1], trade[28]) = (crate::wire::record::rtype::MBP_1, b'T');
+        let kept = audience.key_of(&trade, key(Schema::Mbp1, 3));
+        assert_eq!(kept, key(Schema::Tbbo, 3));
     }
 
     #[test]

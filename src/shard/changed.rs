@@ -84,6 +84,14 @@ impl Changed {
     }
 }
 
+impl FromIterator<Key> for Changed {
+    fn from_iter<I: IntoIterator<Item = Key>>(keys: I) -> Self {
+        let mut changed = Self::default();
+        keys.into_iter().for_each(|key| _ = changed.insert(key));
+        changed
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,9 +10,10 @@ use mio::net::TcpStream;
 
 use crate::clock::UnixNanos;
 use crate::limits::ClientLimits;
-use crate::shard::audience::{Audiences, Cast, Counts, Delivery};
+use crate::shard::audience::{Audience, Audiences, Cast, Counts, Delivery};
 use crate::shard::cache::{self, Key};
 use crate::shard::catalog::Index;
+use crate::shard::changed::Changed;
 use crate::shard::command::Speech;
 use crate::shard::interest::Interest;
 use crate::shard::joining::Joining;
@@ -32,7 +33,7 @@ struct Share {
     /// The audience's counts when it was joined.
     base: Counts,
     /// States that were waiting for their time when an audience was left.
-    waiting: Vec<Key>,
+    waiting: Changed,
 }
 
 /// One subscription of one connection.
@@ -45,13 +46,15 @@ pub struct Subscription {
     shares: Vec<Share>,
     /// Counted before the present audience was joined, or outside of one.
     counted: Counts,
+    /// The connection's records when it began: those before were not for it.
+    since: u64,
 }
 
 impl Subscription {
     /// A subscription that has delivered nothing.
-    pub fn new(id: u32, interest: Interest, policy: Option<Policy>) -> Self {
-        let mut new = Self { id, policy, shares: Vec::new(), counted: Counts::default() };
-        new.ask(interest);
+    fn new(id: u32, interest: Interest, policy: Option<Policy>, since: u64) -> Self {
+        let mut new = Self { id, policy, shares: Vec::new(), counted: Counts::default(), since };
+        new.ask(interest, Changed::default());
         new
     }
 
@@ -80,11 +83,12 @@ impl Subscription {
             share.interest.schemas &= !schemas;
             if let Some(indices) = indices {
                 part.subtract(indices);
-                self.ask(part);
+                let waiting = share.waiting.iter().filter(|key| part.asks_for(*key)).collect();
+                self.ask(part, waiting);
             }
-            if !share.interest.is_empty() {
-                self.shares.push(share);
-            }
+            let waiting = share.waiting.iter().filter(|key| share.interest.asks_for(*key));
+            let waiting = waiting.collect();
+            self.ask(share.interest, waiting);
         }
     }
 
@@ -99,9 +103,25 @@ impl Subscription {
         }
     }
 
-    /// Counts a record outside of an audience.
-    pub fn count_record(&mut self) {
-        self.counted.records += 1;
+    /// Takes a record outside of an audience: as one that is sent, or, where it is not, as a state
+    /// that waits for its time.
+    fn take(&mut self, key: Key, sent: bool) {
+        let Some(share) = self.shares.iter_mut().find(|share| share.interest.asks_for(key)) else {
+            return;
+        };
+        let superseded = if sent { share.waiting.remove(key) } else { !share.waiting.insert(key) };
+        self.counted.conflated += u64::from(superseded);
+        self.counted.records += u64::from(sent);
+    }
+
+    /// Does it take each record of this key, as long as it keeps up?
+    fn takes_each(&self, key: Key) -> bool {
+        self.interests().any(|interest| interest.max_rate == 0 && interest.asks_for(key))
+    }
+
+    /// Is a record of this key, which came after `before` records of the connection, for it?
+    fn has_counted(&self, before: u64, key: Key) -> bool {
+        self.since <= before && self.asks_for(key)
     }
 
     /// What it has counted outside of an audience.
@@ -109,9 +129,9 @@ impl Subscription {
         self.counted
     }
 
-    fn ask(&mut self, interest: Interest) {
+    fn ask(&mut self, interest: Interest, waiting: Changed) {
         if !interest.is_empty() {
-            let (place, base, waiting) = (0, Counts::default(), Vec::new());
+            let (place, base) = (0, Counts::default());
             self.shares.push(Share { interest, place, base, waiting });
         }
     }
@@ -307,7 +327,7 @@ impl Connection {
         let audience = audiences.get_mut(id);
         for (place, (share, _)) in shares.into_iter().enumerate() {
             (share.place, share.base) = (place, audience.counts[place]);
-            for key in share.waiting.drain(..) {
+            while let Some(key) = share.waiting.pop() {
                 audience.changed[place].insert(key);
             }
         }
@@ -324,7 +344,7 @@ impl Connection {
             for share in &mut subscription.shares {
                 let counts = audience.counts[share.place].since(share.base);
                 subscription.counted = subscription.counted.plus(counts);
-                share.waiting.extend(audience.changed[share.place].iter());
+                audience.changed[share.place].iter().for_each(|key| _ = share.waiting.insert(key));
             }
         }
         audiences.leave(id, token);
@@ -336,28 +356,63 @@ impl Connection {
         self.records + live
     }
 
-    /// Counts records outside of an audience.
-    pub fn count_records(&mut self, more: u64) {
-        self.records += more;
+    /// Adds a subscription. It is in no audience.
+    pub fn subscribe(&mut self, id: u32, interest: Interest, policy: Option<Policy>) {
+        self.subscriptions.push(Subscription::new(id, interest, policy, self.records));
+    }
+
+    /// Takes a record with these keys (a trade of `mbp-1` has two) while it is in no audience. Is it
+    /// to be sent? Not where nobody asks for it or all who do want states at a rate: those wait.
+    pub fn take(&mut self, keys: &[Key]) -> bool {
+        let sent = keys.iter().any(|key| self.subscriptions.iter().any(|s| s.takes_each(*key)));
+        for subscription in &mut self.subscriptions {
+            if let Some(key) = keys.iter().find(|key| subscription.asks_for(**key)) {
+                subscription.take(*key, sent);
+            }
+        }
+        self.records += u64::from(sent);
+        sent
     }
 
     /// May all records in its backlog be superseded, whichever subscription asks for them? Not
     /// where there are none: then it is answers that nobody reads.
     pub fn may_conflate_all(&self) -> bool {
         let mut keys = self.backlog.keys().peekable();
-        keys.peek().is_some()
-            && keys.all(|key| {
-                let mut asking = self.subscriptions.iter().filter(|s| s.asks_for(key));
-                asking.all(|subscription| subscription.when_behind().is_latest(key))
-            })
+        keys.peek().is_some() && keys.all(|key| self.may_conflate(key))
     }
 
-    /// Counts records back that were framed for it and dropped. It is in no audience.
+    fn may_conflate(&self, key: Key) -> bool {
+        let mut asking = self.subscriptions.iter().filter(|s| s.asks_for(key)).peekable();
+        match asking.peek() {
+            // What was queued for a subscription that has ended since.
+            None => !is_numbered(key) || Delivery::LatestOfStates.is_latest(key),
+            Some(_) => asking.all(|subscription| subscription.when_behind().is_latest(key)),
+        }
+    }
+
+    /// Counts records back that were framed for it, as the last ones, and dropped. It is in no
+    /// audience.
     pub fn take_back(&mut self, keys: &[Key]) {
-        for &key in keys.iter().filter(|key| cache::parts(**key).0 < SCHEMAS) {
-            self.records -= 1;
-            for subscription in self.subscriptions.iter_mut().filter(|s| s.asks_for(key)) {
-                subscription.counted.records -= 1;
+        self.records -= keys.iter().filter(|key| is_numbered(**key)).count() as u64;
+        for (before, key) in numbered(self.records, keys) {
+            let asking = self.subscriptions.iter_mut().filter(|s| s.has_counted(before, key));
+            for subscription in asking {
+                // Of two rates of one state, only one has counted it.
+                subscription.counted.records = subscription.counted.records.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Has the records that were taken back wait as states in `audience`, which is its own.
+    pub fn remember(&self, keys: &[Key], audience: &mut Audience) {
+        let Audience { deliveries, changed, counts, .. } = audience;
+        for (before, key) in numbered(self.records, keys) {
+            let asking = self.subscriptions.iter().filter(|s| s.has_counted(before, key));
+            for share in asking.flat_map(|s| &s.shares).filter(|s| s.interest.asks_for(key)) {
+                if deliveries[share.place].is_latest(key) {
+                    let superseded = !changed[share.place].insert(key);
+                    counts[share.place].conflated += u64::from(superseded);
+                }
             }
         }
     }
@@ -387,6 +442,17 @@ impl Connection {
     pub fn note(&mut self, frames: Vec<u8>) {
         self.backlog.push_note(Bytes::from(frames));
     }
+}
+
+/// Does a record of this key have a position? A mapping has none.
+fn is_numbered(key: Key) -> bool {
+    cache::parts(key).0 < SCHEMAS
+}
+
+/// The keys of records that follow the first `records` of a connection, each with how many came
+/// before it.
+fn numbered(records: u64, keys: &[Key]) -> impl Iterator<Item = (u64, Key)> {
+    (records..).zip(keys.iter().copied().filter(|key| is_numbered(*key)))
 }
 
 /// Why a connection is closed, and the words for it.

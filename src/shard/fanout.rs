@@ -124,7 +124,7 @@ impl<E: Engine> Shard<E> {
                 Encoding::Dbn => framer.push(record, segment.seq(at)),
                 Encoding::Json => framer.push(texts.get(at, record, key, catalog), segment.seq(at)),
             }
-            fanout.keys.push(key);
+            fanout.keys.push(audience.key_of(record, key));
         }
         framer.finish(false);
         audience.matched.clear();
@@ -180,8 +180,13 @@ impl<E: Engine> Shard<E> {
         let mut targets = ArrayVec::<Target, WRITES_PER_CALL>::new();
         for at in 0..self.fanout.spans.len() {
             let id = self.fanout.spans[at].audience;
+            let members = self.audiences.get(id).members.len();
+            let before = |target: &Target| self.fanout.spans[target.span as usize].audience == id;
+            if targets.iter().any(before) {
+                // Its members may take but a part of that span; this one has to come after it.
+                self.write(&mut targets);
+            }
             let audience = self.audiences.get_mut(id);
-            let members = audience.members.len();
             audience.first = (audience.first + 1) % members.max(1);
             let first = audience.first;
             self.tally.delivered(&self.fanout.keys[self.fanout.spans[at].keys.clone()], members);

@@ -66,7 +66,9 @@ impl<E: Engine> Shard<E> {
             let token = joining[turn];
             turn += 1;
             done += usize::from(self.get_on(token, now));
-            if matches!(self.connections[token as usize].phase, Phase::Joining(_)) {
+            let joining = matches!(self.connections[token as usize].phase, Phase::Joining(_));
+            // A request that waited may have put it there as well.
+            if joining && self.joining.last() != Some(&token) {
                 self.joining.push(token);
             }
         }
@@ -205,12 +207,12 @@ impl<E: Engine> Shard<E> {
         for place in 0..piece.len() {
             let (record, seq) = (piece.record(place), piece.seq(place));
             let index = catalog.index(record::instrument_id(record));
-            let (Some(index), schema) = (index, record::schema_of(record::rtype_of(record))) else {
-                continue;
-            };
-            let Some(key) = wanted(connection, schema, index, record::is_tbbo(record)) else {
-                continue;
-            };
+            let schema = record::schema_of(record::rtype_of(record));
+            let key = index.and_then(|index| match schema {
+                Some(schema) => wanted(connection, schema, index, record::is_tbbo(record)),
+                None => wanted_mapping(connection, index),
+            });
+            let Some(key) = key else { continue };
             keys.push(key);
             match encoding {
                 Encoding::Dbn => framer.push(record, seq),
@@ -222,7 +224,6 @@ impl<E: Engine> Shard<E> {
         if let Phase::Joining(joining) = &mut connection.phase {
             joining.records += numbered;
         }
-        connection.count_records(numbered);
         self.tally.records += numbered;
         Shared { bytes: bytes.into(), marks, keys }
     }
@@ -263,29 +264,19 @@ impl<E: Engine> Shard<E> {
     }
 }
 
-/// Counts a record for the subscriptions that ask for it; its key where there is one.
-fn wanted(
-    connection: &mut Connection,
-    schema: Option<Schema>,
-    index: u32,
-    tbbo: bool,
-) -> Option<Key> {
-    let mut key = None;
-    for subscription in &mut connection.subscriptions {
-        let Some(schema) = schema else {
-            // A mapping: whoever asks for anything of its instrument.
-            if subscription.interests().any(|interest| interest.has_instrument(index)) {
-                key = Some(cache::mapping_key(index));
-            }
-            continue;
-        };
-        let tbbo = tbbo && subscription.asks_for(cache::key(Schema::Tbbo, index));
-        if tbbo || subscription.asks_for(cache::key(schema, index)) {
-            subscription.count_record();
-            key = Some(cache::key(schema, index));
-        }
-    }
-    key
+/// The key under which a connection is to be sent a record, where it is; it is counted then.
+fn wanted(connection: &mut Connection, schema: Schema, index: u32, tbbo: bool) -> Option<Key> {
+    let keys = [cache::key(Schema::Tbbo, index), cache::key(schema, index)];
+    let keys = if tbbo { &keys[..] } else { &keys[1..] };
+    let asked = |key: &&Key| connection.subscriptions.iter().any(|s| s.asks_for(**key));
+    let key = keys.iter().find(asked).copied()?;
+    connection.take(keys).then_some(key)
+}
+
+/// The key of a mapping, where anything of its instrument is asked for.
+fn wanted_mapping(connection: &Connection, index: u32) -> Option<Key> {
+    let mut interests = connection.subscriptions.iter().flat_map(|s| s.interests());
+    interests.any(|i| i.has_instrument(index)).then(|| cache::mapping_key(index))
 }
 
 /// Writes instruments' mappings and states.

@@ -25,6 +25,8 @@ pub mod report;
 pub mod run;
 mod slow;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -266,7 +268,7 @@ impl<E: Engine> Shard<E> {
             self.audiences.deliver(schema, index, place as u32);
             if record::is_tbbo(record) {
                 self.cache.put(Schema::Tbbo, index, self.segment.seq(place), record);
-                self.audiences.deliver(Schema::Tbbo, index, place as u32);
+                self.audiences.deliver_tbbo(index, place as u32);
             }
         }
         self.tally.examined += self.segment.len() as u64;

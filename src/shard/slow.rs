@@ -14,8 +14,7 @@ use crate::clock::{Now, unix_now};
 use crate::limits::PIECE_BYTES;
 use crate::ring::Lost;
 use crate::shard::Shard;
-use crate::shard::audience::Audience;
-use crate::shard::cache::{self, Key};
+use crate::shard::cache;
 use crate::shard::connection::{Farewell, Phase};
 use crate::shard::encode::{Framer, Stamp};
 use crate::socket::backlog::Shared;
@@ -50,7 +49,8 @@ impl<E: Engine> Shard<E> {
             connection.lagging = false;
         } else if connection.writable {
             self.heat(token);
-        } else if queued > self.limits.queue {
+        } else if queued > self.limits.queue && !matches!(connection.phase, Phase::Joining(_)) {
+            // One that joins gets no more until most of this is sent, and is not in the stream.
             self.overflow(token);
         } else if queued > self.limits.queue / 2 && !connection.lagging {
             connection.lagging = true;
@@ -93,11 +93,11 @@ impl<E: Engine> Shard<E> {
         connection.take_back(&lost);
         connection.join(token, audiences, true);
         let Some(id) = connection.audience else { return };
+        connection.remember(&lost, audiences.get_mut(id));
         self.behind.push(token);
         for key in lost {
-            match cache::parts(key) {
-                (SCHEMAS, index) => self.send_mapping(token, index),
-                _ => remember(self.audiences.get_mut(id), key),
+            if let (SCHEMAS, index) = cache::parts(key) {
+                self.send_mapping(token, index);
             }
         }
     }
@@ -138,7 +138,9 @@ impl<E: Engine> Shard<E> {
             if !matches!(connection.phase, Phase::Behind) {
                 continue;
             }
-            let has_room = connection.backlog.bytes() < self.limits.queue / 4;
+            // What is framed now is no longer superseded: so not before the socket takes it.
+            let has_room =
+                connection.writable && connection.backlog.bytes() < self.limits.queue / 4;
             if has_room && self.send_states(token, now) {
                 done += 1;
             } else if has_room {
@@ -219,17 +221,6 @@ impl<E: Engine> Shard<E> {
             if subscriptions.iter().any(|s| s.interests().any(|i| i.has_instrument(index))) {
                 self.send_mapping(token, index);
             }
-        }
-    }
-}
-
-/// Takes a record that was dropped as a changed state.
-fn remember(audience: &mut Audience, key: Key) {
-    let Audience { cast, deliveries, changed, counts, .. } = audience;
-    for (at, interest) in cast.interests.iter().enumerate() {
-        if deliveries[at].is_latest(key) && interest.asks_for(key) {
-            let superseded = !changed[at].insert(key);
-            counts[at].conflated += u64::from(superseded);
         }
     }
 }

@@ -157,8 +157,7 @@ impl<E: Engine> Shard<E> {
                 known,
                 open: false,
             });
-            let new = Subscription::new(subscription, plan.interest, plan.policy);
-            connection.subscriptions.push(new);
+            connection.subscribe(subscription, plan.interest, plan.policy);
         }
         if there == 0 {
             progress.of(*id).join();

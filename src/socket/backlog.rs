@@ -1,7 +1,8 @@
 //! What the kernel did not take from one connection's bytes, in order, and how much of it there is.
 //!
 //! The backlog holds *data* (shared by every subscriber that is behind on it, by reference) and
-//! *notes* (text and control frames of this connection alone). Both are runs of whole WebSocket
+//! *notes* (text and control frames of this connection alone). A *count* is a note that says how
+//! much data stands before it, and is dropped with that data. All are runs of whole WebSocket
 //! frames; only the first run may have a frame begun.
 //!
 //! Invariants: (1) `bytes` is the sum of what the runs hold; (2) `begun` bytes at the front finish
@@ -62,13 +63,14 @@ impl Shared {
 enum Run {
     Data { shared: Rc<Shared>, range: Range<usize> },
     Note(Bytes),
+    Count(Bytes),
 }
 
 impl Run {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Data { shared, range } => &shared.bytes[range.clone()],
-            Self::Note(bytes) => bytes,
+            Self::Note(bytes) | Self::Count(bytes) => bytes,
         }
     }
 
@@ -79,11 +81,19 @@ impl Run {
     /// The keys of its records after the first `begun` bytes, which end a frame.
     fn keys(&self, begun: usize) -> &[u32] {
         match self {
-            Self::Note(_) => &[],
+            Self::Note(_) | Self::Count(_) => &[],
             Self::Data { shared, range } => {
                 let from = shared.records_before(range.start + begun);
                 &shared.keys[from..shared.records_before(range.end)]
             }
+        }
+    }
+
+    /// Bytes of notes in it.
+    fn note_len(&self) -> usize {
+        match self {
+            Self::Data { .. } => 0,
+            Self::Note(bytes) | Self::Count(bytes) => bytes.len(),
         }
     }
 
@@ -96,6 +106,7 @@ impl Run {
                 Self::Data { shared: shared.clone(), range: head }
             }
             Self::Note(bytes) => Self::Note(bytes.split_to(n)),
+            Self::Count(bytes) => Self::Count(bytes.split_to(n)),
         }
     }
 }
@@ -149,8 +160,12 @@ impl Backlog {
 
     /// Appends text or control frames.
     pub fn push_note(&mut self, frames: Bytes) {
-        self.notes += frames.len();
         self.push(Run::Note(frames));
+    }
+
+    /// Appends frames that count the data before them.
+    pub fn push_count(&mut self, frames: Bytes) {
+        self.push(Run::Count(frames));
     }
 
     /// Appends the frames of `shared` from byte `from` on. That may lie inside of a frame only
@@ -172,6 +187,7 @@ impl Backlog {
     fn push(&mut self, run: Run) {
         if run.len() > 0 {
             self.bytes += run.len();
+            self.notes += run.note_len();
             self.runs.push_back(run);
         }
     }
@@ -214,9 +230,7 @@ impl Backlog {
                 Some(beyond) => missing(&front.bytes()[self.begun..], beyond),
             };
             let sent = front.split_to(part);
-            if matches!(sent, Run::Note(_)) {
-                self.notes -= part;
-            }
+            self.notes -= sent.note_len();
             if front.len() == 0 {
                 self.runs.pop_front();
             }
@@ -232,8 +246,8 @@ impl Backlog {
         })
     }
 
-    /// Drops the data frames that have not been begun, keeps the notes in their order, and calls
-    /// `lost` with the key of each record that was dropped, oldest first.
+    /// Drops the data frames that have not been begun and the counts of them, keeps the notes in
+    /// their order, and calls `lost` with the key of each record that was dropped, oldest first.
     pub fn drop_data(&mut self, mut lost: impl FnMut(u32)) {
         let begun = self.split_begun();
         self.runs.retain(|run| {
@@ -242,6 +256,7 @@ impl Backlog {
         });
         begun.into_iter().for_each(|run| self.runs.push_front(run));
         self.bytes = self.runs.iter().map(Run::len).sum();
+        self.notes = self.runs.iter().map(Run::note_len).sum();
     }
 
     /// Drops everything but the frame that has been begun.
@@ -249,7 +264,7 @@ impl Backlog {
         let begun = self.split_begun();
         self.runs.clear();
         self.bytes = self.begun;
-        self.notes = if matches!(begun, Some(Run::Note(_))) { self.begun } else { 0 };
+        self.notes = begun.as_ref().map_or(0, Run::note_len);
         self.runs.extend(begun);
     }
 }
@@ -331,6 +346,22 @@ mod tests {
         backlog.advance(3);
         backlog.drop_unbegun();
         assert_eq!(drain(&mut backlog, 100), frame(b'n', 10)[3..]);
+    }
+
+    #[test]
+    fn a_count_is_dropped_with_what_it_counts_unless_it_was_begun() {
+        for begun in [false, true] {
+            let mut backlog = Backlog::default();
+            backlog.push_note(frame(b'n', 5).into());
+            backlog.push_count(frame(b'c', 5).into());
+            backlog.push_shared(&shared(b"a", 20), 0);
+            backlog.push_count(frame(b'd', 5).into());
+            backlog.advance(if begun { 8 } else { 7 });
+            backlog.drop_data(|key| assert_eq!(key, u32::from(b'a')));
+            let rest = if begun { frame(b'c', 5)[1..].to_vec() } else { Vec::new() };
+            assert_eq!(backlog.note_bytes(), rest.len());
+            assert_eq!(drain(&mut backlog, 100), rest);
+        }
     }
 
     proptest! {
