@@ -37,7 +37,7 @@ fn warm_turns(feed: &mut impl Feed, params: &[&str], encoding: Encoding) -> (u64
         time += millis * MILLI;
         shard.pass(Duration::from_millis(millis));
         batch.reset(BATCH_SLOTS);
-        feed.poll(time, &mut batch).unwrap();
+        assert!(feed.poll(time, &mut batch).is_ok());
         let measured = measure(|| {
             shard.commit(&batch);
             shard.turn();
