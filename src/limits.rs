@@ -37,8 +37,8 @@ pub const COMMANDS_PER_TURN: usize = 64;
 pub const COMMAND_QUEUE: usize = 4096;
 /// Bytes that a shard reads from one connection in one turn.
 pub const READ_BYTES_PER_TURN: usize = 64 << 10;
-/// What a shard reads from all connections in one turn, with one read more: bytes, and for each read
-/// and each message what it costs to take it.
+/// What a shard reads from all connections in one turn, with one read more: bytes, and for each
+/// read and each message what it costs to take it.
 pub const READ_WORK_PER_TURN: usize = 4 * READ_BYTES_PER_TURN;
 /// What a read costs, in bytes.
 pub const READ_COST: usize = 1 << 10;

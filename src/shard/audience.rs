@@ -165,8 +165,8 @@ impl Audience {
         self.matched.len() == 1
     }
 
-    /// The key that stands for a record of `key` in what is kept for its members: a trade of `mbp-1`
-    /// is a `tbbo` where that is asked for, an event and no state.
+    /// The key that stands for a record of `key` in what is kept for its members: a trade of
+    /// `mbp-1` is a `tbbo` where that is asked for, an event and no state.
     #[inline]
     pub fn key_of(&self, record: &[u8], key: Key) -> Key {
         let tbbo = super::cache::key(Schema::Tbbo, super::cache::parts(key).1);
@@ -176,8 +176,9 @@ impl Audience {
         }
     }
 
-    /// Is there an interest that takes each record of this key? Every interest that asks for a record
-    /// wants to know, and looks at all others: so the answer is kept until another key comes.
+    /// Is there an interest that takes each record of this key? Every interest that asks for a
+    /// record wants to know, and looks at all others: so the answer is kept until another key
+    /// comes.
     fn has_each(&mut self, key: Key) -> bool {
         if let Some((asked, answer)) = self.asked
             && asked == key
@@ -345,8 +346,8 @@ impl Audiences {
         }
     }
 
-    /// Gives an `mbp-1` record of a trade, after [`Audiences::deliver`], to those who ask for `tbbo`.
-    /// An interest in both has it already.
+    /// Gives an `mbp-1` record of a trade, after [`Audiences::deliver`], to those who ask for
+    /// `tbbo`. An interest in both has it already.
     pub fn deliver_tbbo(&mut self, index: Index, place: u32) {
         let (key, whole) = (key(Schema::Tbbo, index), key(Schema::Mbp1, index));
         let (every, some) = (&self.every[Schema::Tbbo as usize], &self.some[Schema::Tbbo as usize]);

@@ -1,8 +1,8 @@
 //! States that have changed and were not sent yet, in the order in which they first changed.
 //!
 //! Taking a certain one out leaves its place in the order behind, which is passed over later: one
-//! client may wait for the same states in hundreds of subscriptions, and to find each of them in each
-//! order would cost the square of that.
+//! client may wait for the same states in hundreds of subscriptions, and to find each of them in
+//! each order would cost the square of that.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,8 +13,8 @@ use crate::shard::cache::Key;
 /// Places that were left behind before the order is cleared of them.
 const STALE_MIN: usize = 64;
 
-/// Keys in the order in which they came, none twice. Invariant: a key of `set` stands in `order` once
-/// with the number that `set` has for it; what stands there otherwise is stale.
+/// Keys in the order in which they came, none twice. Invariant: a key of `set` stands in `order`
+/// once with the number that `set` has for it; what stands there otherwise is stale.
 #[derive(Default)]
 pub struct Changed {
     order: VecDeque<(Key, u64)>,
@@ -131,7 +131,8 @@ mod tests {
                     _ => prop_assert_eq!(changed.pop(), slow.pop()),
                 }
                 prop_assert_eq!(changed.iter().collect::<Vec<_>>(), &slow.0[..]);
-                prop_assert_eq!((changed.len(), changed.is_empty()), (slow.0.len(), slow.0.is_empty()));
+                prop_assert_eq!(changed.len(), slow.0.len());
+                prop_assert_eq!(changed.is_empty(), slow.0.is_empty());
             }
         }
     }

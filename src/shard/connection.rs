@@ -361,8 +361,8 @@ impl Connection {
         self.subscriptions.push(Subscription::new(id, interest, policy, self.records));
     }
 
-    /// Takes a record with these keys (a trade of `mbp-1` has two) while it is in no audience. Is it
-    /// to be sent? Not where nobody asks for it or all who do want states at a rate: those wait.
+    /// Takes a record with these keys (a trade of `mbp-1` has two) while it is in no audience. Is
+    /// it to be sent? Not where nobody asks for it or all who do want states at a rate: those wait.
     pub fn take(&mut self, keys: &[Key]) -> bool {
         let sent = keys.iter().any(|key| self.subscriptions.iter().any(|s| s.takes_each(*key)));
         for subscription in &mut self.subscriptions {

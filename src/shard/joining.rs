@@ -57,8 +57,8 @@ pub struct Joining {
 }
 
 impl<E: Engine> Shard<E> {
-    /// Gets joining connections on, each by a bounded piece, and so many of them at most. Those whose
-    /// sockets have to drain first are passed over: they delay nobody who reads.
+    /// Gets joining connections on, each by a bounded piece, and so many of them at most. Those
+    /// whose sockets have to drain first are passed over: they delay nobody who reads.
     pub(super) fn advance_joining(&mut self, now: Now) -> usize {
         let joining = std::mem::take(&mut self.joining);
         let (mut turn, mut done) = (0, 0);

@@ -39,10 +39,9 @@ impl<E: Engine> Shard<E> {
         }
         if queued > 0
             && connection.stuck.replace(connection.stuck.unwrap_or(self.now.mono)).is_none()
+            && self.elastic
         {
-            if self.elastic {
-                self.stuck.push(token);
-            }
+            self.stuck.push(token);
         }
         if queued == 0 {
             connection.stuck = None;

@@ -1,5 +1,5 @@
 //! One home for each dependency: its name appears in one file or one folder of `src`, apart from
-//! the exceptions below, each with its reason.
+//! the exceptions below, each with its reason. Files of tests don't count.
 
 use std::collections::BTreeSet;
 
@@ -71,7 +71,9 @@ fn dependencies(manifest: &toml::Table) -> Vec<String> {
 
 fn files_that_name<'a>(name: &str, sources: &'a [Source]) -> Vec<&'a str> {
     let names = |s: &&Source| s.text.contains(name) && is_named(name, &s.tokens());
-    sources.iter().filter(names).map(|s| s.path.as_str()).collect()
+    let is_test = |s: &&Source| s.path.contains("/tests/") || s.path.ends_with("/tests.rs");
+    let program = sources.iter().filter(|s| !is_test(s));
+    program.filter(names).map(|s| s.path.as_str()).collect()
 }
 
 /// Is the crate named: `name::…` that no path leads to, or `use name as …`?
@@ -136,6 +138,16 @@ mod tests {
             ("src/node/b.rs", "//! zstd::X\nfn f(zstd: u8) { crate::feed::zstd::f(zstd) }"),
         ];
         assert_eq!(check("zstd", &files), 0);
+    }
+
+    #[test]
+    fn tests_have_no_home() {
+        let files = [
+            ("src/wire/a.rs", "use nix::X;"),
+            ("src/ring/tests.rs", "use nix::X;"),
+            ("src/shard/tests/b.rs", "use nix::X;"),
+        ];
+        assert_eq!(check("nix", &files), 0);
     }
 
     #[test]

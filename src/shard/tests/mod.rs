@@ -1,5 +1,5 @@
-//! Shards, turn by turn, against a model: subscriptions come and go, sockets take a part, nothing, or
-//! break; every subscriber gets exactly its own.
+//! Shards, turn by turn, against a model: subscriptions come and go, sockets take a part, nothing,
+//! or break; every subscriber gets exactly its own.
 
 mod model;
 mod received;
@@ -234,7 +234,11 @@ fn unsubscribe(world: &mut World, subject: &mut Subject, wish: Index) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_subscriber_gets_exactly_its_own(ops in prop::collection::vec(op(), 1..60)) {

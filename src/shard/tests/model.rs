@@ -73,8 +73,8 @@ struct Reading {
     beat: Option<Value>,
 }
 
-/// Holds what a client was sent against its wishes. `live`: it was never cut off, and everything has
-/// been flushed. Returns whether the server closed it.
+/// Holds what a client was sent against its wishes. `live`: it was never cut off, and everything
+/// has been flushed. Returns whether the server closed it.
 pub(super) fn check(wishes: &mut [Wish], sent: &[u8], history: &[Seen], live: bool) -> bool {
     let mut reading = Reading::default();
     for item in items(sent, live) {
