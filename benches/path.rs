@@ -1,8 +1,9 @@
 //! path: the whole way of a tick on one core: feed, ring, shard, loopback sockets. What is measured
 //! is the processor time of that thread, in which the kernel's part is most.
 //!
-//! Another thread, on another core where there is one, reads what the subscribers are sent. The feed
-//! waits for it, asleep, when it is far ahead: nothing is lost, and waiting costs no processor time.
+//! Another thread, on another core where there is one, reads what the subscribers are sent. The
+//! feed waits for it, asleep, when it is far ahead: nothing is lost, and waiting costs no processor
+//! time.
 
 #[path = "../tests/loopback/mod.rs"]
 mod loopback;
