@@ -148,8 +148,10 @@ impl<E: Engine> Shard<E> {
             return;
         }
         let frames = self.heartbeat(connection, now);
-        self.connections[token as usize].last_heartbeat = now.mono;
-        self.note(token, frames);
+        let connection = &mut self.connections[token as usize];
+        connection.last_heartbeat = now.mono;
+        connection.backlog.push_counts(frames.into());
+        self.heat(token);
     }
 
     fn heartbeat(&self, connection: &Connection, now: Now) -> Vec<u8> {

@@ -145,6 +145,8 @@ impl<E: Engine> Shard<E> {
             snapshots.push_back(Snapshot {
                 subscription,
                 seq,
+        // What waits was counted for the subscriptions that there were.
+        connection.backlog.seal();
                 states,
                 done: 0,
                 known,
@@ -352,6 +354,7 @@ impl<E: Engine> Shard<E> {
         }
         let ended = |s: &mut Subscription| s.interests().next().is_none();
         for gone in connection.subscriptions.extract_if(.., ended) {
+        connection.backlog.seal();
             self.tally.ended = self.tally.ended.plus(gone.counted());
         }
         if connection.subscriptions.is_empty() {
@@ -421,7 +424,12 @@ impl<E: Engine> Shard<E> {
                 },
             });
         }
-        self.answer(token, |out| answer_to(request, time_in).subscriptions(&shown, out));
+        let mut frames = Vec::new();
+        let answer = answer_to(request, time_in);
+        frame::text_with(&mut frames, |out| answer.subscriptions(&shown, out));
+        // An answer stays, and so does what it counts.
+        self.connections[token as usize].backlog.seal();
+        self.note(token, frames);
     }
 }
 

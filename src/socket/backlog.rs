@@ -2,7 +2,8 @@
 //!
 //! The backlog holds *data* (shared by every subscriber that is behind on it, by reference) and
 //! *notes* (text and control frames of this connection alone). Both are runs of whole WebSocket
-//! frames; only the first run may have a frame begun.
+//! frames; only the first run may have a frame begun. Data may be dropped, and with it the *counts*
+//! that were noted behind it; data that was *sealed* may not.
 //!
 //! Invariants: (1) `bytes` is the sum of what the runs hold; (2) `begun` bytes at the front finish
 //! a frame whose first part was sent, everything after them is whole frames; (3) a run is never
@@ -61,14 +62,16 @@ impl Shared {
 #[derive(Debug)]
 enum Run {
     Data { shared: Rc<Shared>, range: Range<usize> },
+    Sealed(Bytes),
     Note(Bytes),
+    Counts(Bytes),
 }
 
 impl Run {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Data { shared, range } => &shared.bytes[range.clone()],
-            Self::Note(bytes) => bytes,
+            Self::Sealed(bytes) | Self::Note(bytes) | Self::Counts(bytes) => bytes,
         }
     }
 
@@ -76,10 +79,15 @@ impl Run {
         self.bytes().len()
     }
 
+    /// Is it this connection's own?
+    fn is_note(&self) -> bool {
+        matches!(self, Self::Note(_) | Self::Counts(_))
+    }
+
     /// The keys of its records after the first `begun` bytes, which end a frame.
     fn keys(&self, begun: usize) -> &[u32] {
         match self {
-            Self::Note(_) => &[],
+            Self::Sealed(_) | Self::Note(_) | Self::Counts(_) => &[],
             Self::Data { shared, range } => {
                 let from = shared.records_before(range.start + begun);
                 &shared.keys[from..shared.records_before(range.end)]
@@ -95,7 +103,9 @@ impl Run {
                 range.start = head.end;
                 Self::Data { shared: shared.clone(), range: head }
             }
+            Self::Sealed(bytes) => Self::Sealed(bytes.split_to(n)),
             Self::Note(bytes) => Self::Note(bytes.split_to(n)),
+            Self::Counts(bytes) => Self::Counts(bytes.split_to(n)),
         }
     }
 }
@@ -151,6 +161,21 @@ impl Backlog {
     pub fn push_note(&mut self, frames: Bytes) {
         self.notes += frames.len();
         self.push(Run::Note(frames));
+    }
+
+    /// Appends text frames that count the data before them: they are dropped with it.
+    pub fn push_counts(&mut self, frames: Bytes) {
+        self.notes += frames.len();
+        self.push(Run::Counts(frames));
+    }
+
+    /// Has the data that waits now sent whatever happens, and its records have no keys any more.
+    pub fn seal(&mut self) {
+        for run in &mut self.runs {
+            if let Run::Data { shared, range } = run {
+                *run = Run::Sealed(shared.bytes.slice(range.clone()));
+            }
+        }
     }
 
     /// Appends the frames of `shared` from byte `from` on. That may lie inside of a frame only
@@ -214,7 +239,7 @@ impl Backlog {
                 Some(beyond) => missing(&front.bytes()[self.begun..], beyond),
             };
             let sent = front.split_to(part);
-            if matches!(sent, Run::Note(_)) {
+            if sent.is_note() {
                 self.notes -= part;
             }
             if front.len() == 0 {
@@ -232,16 +257,17 @@ impl Backlog {
         })
     }
 
-    /// Drops the data frames that have not been begun, keeps the notes in their order, and calls
-    /// `lost` with the key of each record that was dropped, oldest first.
+    /// Drops the data frames that have not been begun and the counts behind them, keeps the rest in
+    /// its order, and calls `lost` with the key of each record that was dropped, oldest first.
     pub fn drop_data(&mut self, mut lost: impl FnMut(u32)) {
         let begun = self.split_begun();
         self.runs.retain(|run| {
             run.keys(0).iter().for_each(|key| lost(*key));
-            matches!(run, Run::Note(_))
+            matches!(run, Run::Note(_) | Run::Sealed(_))
         });
         begun.into_iter().for_each(|run| self.runs.push_front(run));
         self.bytes = self.runs.iter().map(Run::len).sum();
+        self.notes = self.runs.iter().filter(|run| run.is_note()).map(Run::len).sum();
     }
 
     /// Drops everything but the frame that has been begun.
@@ -249,7 +275,7 @@ impl Backlog {
         let begun = self.split_begun();
         self.runs.clear();
         self.bytes = self.begun;
-        self.notes = if matches!(begun, Some(Run::Note(_))) { self.begun } else { 0 };
+        self.notes = if begun.as_ref().is_some_and(Run::is_note) { self.begun } else { 0 };
         self.runs.extend(begun);
     }
 }
@@ -331,6 +357,23 @@ mod tests {
         backlog.advance(3);
         backlog.drop_unbegun();
         assert_eq!(drain(&mut backlog, 100), frame(b'n', 10)[3..]);
+    }
+
+    #[test]
+    fn counts_go_with_the_data_that_they_count_and_sealed_data_stays() {
+        let mut backlog = Backlog::default();
+        backlog.push_shared(&shared(b"ab", 20), 0);
+        backlog.advance(5);
+        backlog.seal();
+        backlog.push_counts(frame(b'#', 7).into());
+        backlog.push_note(frame(b'~', 9).into());
+        backlog.push_shared(&shared(b"cd", 20), 0);
+        assert_eq!(backlog.keys().collect::<Vec<_>>(), [b'c', b'd'].map(u32::from));
+        let mut lost = Vec::new();
+        backlog.drop_data(|key| lost.push(key as u8));
+        assert_eq!((lost, backlog.note_bytes()), (b"cd".to_vec(), 11));
+        let all = [frame(b'a', 20), frame(b'b', 20), frame(b'~', 9)].concat();
+        assert_eq!(drain(&mut backlog, 6), all[5..]);
     }
 
     proptest! {
