@@ -146,6 +146,9 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub const PONG_TIMEOUT: Duration = Duration::from_secs(60);
 /// Input that is discarded after half-closing.
 pub const LINGER: Duration = Duration::from_secs(1);
+/// How long a client that is told to go has to take its farewell: who is told that it was slow may
+/// not be reading just then.
+pub const FAREWELL: Duration = Duration::from_secs(10);
 /// Time that a drain takes for each connection, where its window is long enough.
 pub const DRAIN_PER_CONNECTION: Duration = Duration::from_millis(5);
 /// Window over which connections are closed on SIGTERM (default).
