@@ -63,9 +63,7 @@ impl<E: Engine> Shard<E> {
         let mut done = 0;
         for &token in &joining[..turn] {
             done += usize::from(self.get_on(token, now));
-            if matches!(self.connections[token as usize].phase, Phase::Joining(_)) {
-                self.joining.push(token);
-            }
+            self.note_joining(token);
         }
         // Those that had no turn come first in the next one.
         self.joining.splice(0..0, joining[turn..].iter().copied());
@@ -99,7 +97,16 @@ impl<E: Engine> Shard<E> {
             }
         }
         self.keep_images(token);
-        self.joining.push(token);
+        self.note_joining(token);
+    }
+
+    /// Puts a connection that joins on their list, once: a request that had waited for it to be live
+    /// may have made it join anew.
+    fn note_joining(&mut self, token: u32) {
+        let joins = matches!(self.connections[token as usize].phase, Phase::Joining(_));
+        if joins && !self.joining.contains(&token) {
+            self.joining.push(token);
+        }
     }
 
     /// Has the cache keep what the unfinished snapshots stand for: from now on it moves on.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::{Now, UnixNanos, unix_now};
-use crate::limits::{IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
+use crate::limits::{DEFERRED_MAX, IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
 use crate::ring::Reader;
 use crate::shard::Shard;
 use crate::shard::connection::{Phase, Subscription};
@@ -38,6 +38,8 @@ struct Plan {
 impl<E: Engine> Shard<E> {
     /// Answers a text that a client sent.
     pub(super) fn take_request(&mut self, token: u32, text: &str, now: Now) {
+        // Not the turn's time: a client takes this for when its bytes arrived.
+        let time_in = unix_now();
         let connection = &mut self.connections[token as usize];
         let allowed = connection.allowance.take(&self.limits, now.mono);
         let too_many = || {
@@ -55,18 +57,23 @@ impl<E: Engine> Shard<E> {
                 }
                 self.tally.refuse(refused.error.code.reason());
                 return self
-                    .answer(token, |out| answer::refused(&refused, now.unix, unix_now(), out));
+                    .answer(token, |out| answer::refused(&refused, time_in, unix_now(), out));
             }
         };
         if !allowed {
             let error = too_many();
-            return self.refuse(token, &request, now.unix, &error);
+            return self.refuse(token, &request, time_in, &error);
         }
         let joins = matches!(request.method, Method::Subscribe { .. } | Method::Unsubscribe(_));
         if joins && matches!(connection.phase, Phase::Joining(_)) {
-            return connection.deferred.push_back((request, now.unix));
+            if connection.deferred.len() < DEFERRED_MAX {
+                return connection.deferred.push_back((request, time_in));
+            }
+            let words = format!("{DEFERRED_MAX} requests wait for the snapshots before them");
+            let error = ControlError::new(ErrorCode::TooManyRequests, words);
+            return self.refuse(token, &request, time_in, &error);
         }
-        self.grant(token, &request, now.unix, now);
+        self.grant(token, &request, time_in, now);
     }
 
     /// Grants the requests that waited for a connection to be live.
@@ -138,6 +145,8 @@ impl<E: Engine> Shard<E> {
         let Self { connections, audiences, catalog, progress, id, .. } = self;
         let connection = &mut connections[token as usize];
         connection.leave(token, audiences);
+        // What waits was counted for the subscriptions that there were.
+        connection.backlog.seal();
         let known = catalog.count();
         let mut snapshots = VecDeque::new();
         for (plan, subscription) in plans.into_iter().zip(ids) {
@@ -145,8 +154,6 @@ impl<E: Engine> Shard<E> {
             snapshots.push_back(Snapshot {
                 subscription,
                 seq,
-        // What waits was counted for the subscriptions that there were.
-        connection.backlog.seal();
                 states,
                 done: 0,
                 known,
@@ -347,6 +354,7 @@ impl<E: Engine> Shard<E> {
         let Self { connections, audiences, progress, id, .. } = self;
         let connection = &mut connections[token as usize];
         connection.leave(token, audiences);
+        connection.backlog.seal();
         for subscription in &mut connection.subscriptions {
             if chosen.is_none_or(|chosen| chosen == subscription.id) {
                 subscription.subtract(schemas, indices.as_deref());
@@ -354,7 +362,6 @@ impl<E: Engine> Shard<E> {
         }
         let ended = |s: &mut Subscription| s.interests().next().is_none();
         for gone in connection.subscriptions.extract_if(.., ended) {
-        connection.backlog.seal();
             self.tally.ended = self.tally.ended.plus(gone.counted());
         }
         if connection.subscriptions.is_empty() {
