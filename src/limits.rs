@@ -111,12 +111,12 @@ pub const QUEUE_DEFAULT: usize = 1 << 20;
 pub const QUEUE_MIN: usize = 128 << 10;
 /// Bytes of a snapshot or of catch-up that one connection gets in one turn.
 pub const PIECE_BYTES: usize = 32 << 10;
+/// Requests that wait for a connection to be live.
+pub const DEFERRED_MAX: usize = 64;
 /// Pieces of a snapshot that are sent in the turn that asks for it.
 pub const PIECES_AT_ONCE: usize = 3;
 /// Connections that get a piece of what they missed in one turn.
 pub const CATCHUP_PER_TURN: usize = 8;
-/// Requests that wait while their connection joins.
-pub const DEFERRED_MAX: usize = 16;
 /// Positions for which a shard keeps past states at once.
 pub const IMAGES_MAX: usize = 16;
 /// A snapshot or catch-up that is not read for this long is given up.
@@ -158,6 +158,9 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub const PONG_TIMEOUT: Duration = Duration::from_secs(60);
 /// Input that is discarded after half-closing.
 pub const LINGER: Duration = Duration::from_secs(1);
+/// How long a client that is told to go has to take its farewell: who is told that it was slow may
+/// not be reading just then.
+pub const FAREWELL: Duration = Duration::from_secs(10);
 /// Time that a drain takes for each connection, where its window is long enough.
 pub const DRAIN_PER_CONNECTION: Duration = Duration::from_millis(5);
 /// Window over which connections are closed on SIGTERM (default).

@@ -66,11 +66,7 @@ impl<E: Engine> Shard<E> {
             let token = joining[turn];
             turn += 1;
             done += usize::from(self.get_on(token, now));
-            let joining = matches!(self.connections[token as usize].phase, Phase::Joining(_));
-            // A request that waited may have put it there as well.
-            if joining && self.joining.last() != Some(&token) {
-                self.joining.push(token);
-            }
+            self.note_joining(token);
         }
         // Those that had no turn come first in the next one.
         self.joining.splice(0..0, joining[turn..].iter().copied());
@@ -104,7 +100,16 @@ impl<E: Engine> Shard<E> {
             }
         }
         self.keep_images(token);
-        self.joining.push(token);
+        self.note_joining(token);
+    }
+
+    /// Puts a connection that joins on their list, once: a request that had waited for it to be live
+    /// may have made it join anew.
+    fn note_joining(&mut self, token: u32) {
+        let joins = matches!(self.connections[token as usize].phase, Phase::Joining(_));
+        if joins && !self.joining.contains(&token) {
+            self.joining.push(token);
+        }
     }
 
     /// Has the cache keep what the unfinished snapshots stand for: from now on it moves on.

@@ -49,7 +49,9 @@ impl<E: Engine> Shard<E> {
         } else if connection.writable {
             self.heat(token);
         } else if queued > self.limits.queue && !matches!(connection.phase, Phase::Joining(_)) {
-            // One that joins gets no more until most of this is sent, and is not in the stream.
+            // One that joins gets no more until most of this is sent, and is not in the stream. A
+            // queue may have come here from less than half within one turn.
+            self.say_lagging(token, queued);
             self.overflow(token);
         } else if queued > self.limits.queue / 2 && !connection.lagging {
             connection.lagging = true;
@@ -58,9 +60,13 @@ impl<E: Engine> Shard<E> {
             connection.lagging = false;
         }
     }
+    /// Tells it, once until it has caught up.
 
     fn say_lagging(&mut self, token: u32, queued: usize) {
-        let connection = &self.connections[token as usize];
+        let connection = &mut self.connections[token as usize];
+        if std::mem::replace(&mut connection.lagging, true) {
+            return;
+        }
         let age = connection.stuck.map_or(Duration::ZERO, |since| self.now.mono - since);
         let lagging = message::Lagging {
             bytes: queued as u64,

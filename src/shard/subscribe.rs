@@ -38,6 +38,8 @@ struct Plan {
 impl<E: Engine> Shard<E> {
     /// Answers a text that a client sent.
     pub(super) fn take_request(&mut self, token: u32, text: &str, now: Now) {
+        // Not the turn's time: a client takes this for when its bytes arrived.
+        let time_in = unix_now();
         let connection = &mut self.connections[token as usize];
         let allowed = connection.allowance.take(&self.limits, now.mono);
         connection.over_rate = !allowed;
@@ -56,24 +58,23 @@ impl<E: Engine> Shard<E> {
                 }
                 self.tally.refuse(refused.error.code.reason());
                 return self
-                    .answer(token, |out| answer::refused(&refused, now.unix, unix_now(), out));
+                    .answer(token, |out| answer::refused(&refused, time_in, unix_now(), out));
             }
         };
         if !allowed {
             let error = too_many();
-            return self.refuse(token, &request, now.unix, &error);
+            return self.refuse(token, &request, time_in, &error);
         }
         let joins = matches!(request.method, Method::Subscribe { .. } | Method::Unsubscribe(_));
         if joins && matches!(connection.phase, Phase::Joining(_)) {
             if connection.deferred.len() < DEFERRED_MAX {
-                return connection.deferred.push_back((request, now.unix));
+                return connection.deferred.push_back((request, time_in));
             }
-            let words =
-                format!("{DEFERRED_MAX} requests wait for the snapshot: wait for it as well");
+            let words = format!("{DEFERRED_MAX} requests wait for the snapshots before them");
             let error = ControlError::new(ErrorCode::TooManyRequests, words);
-            return self.refuse(token, &request, now.unix, &error);
+            return self.refuse(token, &request, time_in, &error);
         }
-        self.grant(token, &request, now.unix, now);
+        self.grant(token, &request, time_in, now);
     }
 
     /// Grants the requests that waited for a connection to be live.
@@ -435,7 +436,12 @@ impl<E: Engine> Shard<E> {
                 },
             });
         }
-        self.answer(token, |out| answer_to(request, time_in).subscriptions(&shown, out));
+        let mut frames = Vec::new();
+        let answer = answer_to(request, time_in);
+        frame::text_with(&mut frames, |out| answer.subscriptions(&shown, out));
+        // An answer stays, and so does what it counts.
+        self.connections[token as usize].backlog.seal();
+        self.note(token, frames);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The backlog holds *data* (shared by every subscriber that is behind on it, by reference) and
 //! *notes* (text and control frames of this connection alone). A *count* is a note that says how
-//! much data stands before it, and is dropped with that data. All are runs of whole WebSocket
+//! much data stands before it, and is dropped with that data; *sealed* data is not dropped. All are runs of whole WebSocket
 //! frames; only the first run may have a frame begun.
 //!
 //! Invariants: (1) `bytes` is the sum of what the runs hold; (2) `begun` bytes at the front finish
@@ -64,13 +64,14 @@ enum Run {
     Data { shared: Rc<Shared>, range: Range<usize> },
     Note(Bytes),
     Count(Bytes),
+    Sealed(Bytes),
 }
 
 impl Run {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Data { shared, range } => &shared.bytes[range.clone()],
-            Self::Note(bytes) | Self::Count(bytes) => bytes,
+            Self::Note(bytes) | Self::Count(bytes) | Self::Sealed(bytes) => bytes,
         }
     }
 
@@ -81,7 +82,7 @@ impl Run {
     /// The keys of its records after the first `begun` bytes, which end a frame.
     fn keys(&self, begun: usize) -> &[u32] {
         match self {
-            Self::Note(_) | Self::Count(_) => &[],
+            Self::Note(_) | Self::Count(_) | Self::Sealed(_) => &[],
             Self::Data { shared, range } => {
                 let from = shared.records_before(range.start + begun);
                 &shared.keys[from..shared.records_before(range.end)]
@@ -92,7 +93,7 @@ impl Run {
     /// Bytes of notes in it.
     fn note_len(&self) -> usize {
         match self {
-            Self::Data { .. } => 0,
+            Self::Data { .. } | Self::Sealed(_) => 0,
             Self::Note(bytes) | Self::Count(bytes) => bytes.len(),
         }
     }
@@ -107,6 +108,7 @@ impl Run {
             }
             Self::Note(bytes) => Self::Note(bytes.split_to(n)),
             Self::Count(bytes) => Self::Count(bytes.split_to(n)),
+            Self::Sealed(bytes) => Self::Sealed(bytes.split_to(n)),
         }
     }
 }
@@ -166,6 +168,15 @@ impl Backlog {
     /// Appends frames that count the data before them.
     pub fn push_count(&mut self, frames: Bytes) {
         self.push(Run::Count(frames));
+    }
+
+    /// Has the data that waits now sent whatever happens: an answer behind it counts it.
+    pub fn seal(&mut self) {
+        for run in &mut self.runs {
+            if let Run::Data { shared, range } = run {
+                *run = Run::Sealed(shared.bytes.slice(range.clone()));
+            }
+        }
     }
 
     /// Appends the frames of `shared` from byte `from` on. That may lie inside of a frame only
@@ -252,7 +263,7 @@ impl Backlog {
         let begun = self.split_begun();
         self.runs.retain(|run| {
             run.keys(0).iter().for_each(|key| lost(*key));
-            matches!(run, Run::Note(_))
+            matches!(run, Run::Note(_) | Run::Sealed(_))
         });
         begun.into_iter().for_each(|run| self.runs.push_front(run));
         self.bytes = self.runs.iter().map(Run::len).sum();
@@ -362,6 +373,18 @@ mod tests {
             assert_eq!(backlog.note_bytes(), rest.len());
             assert_eq!(drain(&mut backlog, 100), rest);
         }
+    }
+
+    #[test]
+    fn sealed_data_stays() {
+        let mut backlog = Backlog::default();
+        backlog.push_shared(&shared(b"ab", 20), 0);
+        backlog.advance(5);
+        backlog.seal();
+        backlog.push_shared(&shared(b"cd", 20), 0);
+        assert_eq!(backlog.keys().collect::<Vec<_>>(), [b'c', b'd'].map(u32::from));
+        backlog.drop_data(|key| assert!(key >= u32::from(b'c')));
+        assert_eq!(drain(&mut backlog, 6), [frame(b'a', 20), frame(b'b', 20)].concat()[5..]);
     }
 
     proptest! {
