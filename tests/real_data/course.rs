@@ -49,6 +49,13 @@ fn run_into(damaged: &Path, schema: &str, good: &[oracle::Expected], place: &str
     }
     client.until_seq(good.len() as u64);
     assert_received(&client, good, "before the damage");
+    drop(client);
+    let exiting = replay(&[damaged], 1, &["--exit"]);
+    let mut client = Client::connect(&exiting.address, Encoding::Dbn);
+    client.subscribe(json!({"schema": schema, "symbols": "*", "snapshot": false}));
+    client.until_closed();
+    assert_received(&client, good, "before the damage");
+    assert_eq!(exiting.wait().code(), Some(1), "who waits for the end learns that it is none");
 }
 
 #[test]

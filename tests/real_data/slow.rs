@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::client::{Client, Encoding, whole};
 use crate::compare::assert_received;
 use crate::program::{Program, recording};
-use crate::{ORDERS, oracle, replay};
+use crate::{ORDERS, QUOTES, oracle, replay};
 
 /// A connection that takes little before it is read from.
 fn narrow(address: &str) -> TcpStream {
@@ -57,4 +58,19 @@ fn the_file_waits_for_a_client_that_does_not_read() {
         assert_received(&client, &records, "at the pace of the slowest");
         assert!(client.flags.is_empty() && !client.said("lagging"), "{:?}", client.encoding);
     }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_client_that_does_not_read() {
+    let Some(path) = recording(QUOTES) else { return };
+    // A queue that holds the whole file, so that it ends while a client has yet to get it.
+    let server = replay(&[&path], 1, &["--queue", "16MiB", "--exit"]);
+    let mut slow = Client::over(narrow(&server.address), Encoding::Json);
+    slow.subscribe(json!({"schema": "mbp-1", "symbols": "*", "snapshot": false}));
+    assert_eq!(until_it_stands_still(&server), 2_288, "the file has been played");
+    server.tell_to_end();
+    let (code, closing) = slow.until_closed();
+    assert_eq!((code, &closing["reason"]), (CloseCode::Restart, &json!("drain")));
+    assert!(slow.records < 2_288, "all came: it was the end and not the signal");
+    assert_eq!(server.wait().code(), Some(0));
 }
