@@ -33,8 +33,10 @@ fn serve_to(client: Option<Command>) {
 fn replay(recorded: &str) {
     let (Some(mut python), Some(file)) = (python(), recording(recorded)) else { return };
     let file = file.to_str().unwrap();
-    let at_once = ["--speed", "max", "--start", "on-subscribe=2", "--heartbeat", "100ms"];
-    let server = Program::start(&[&["replay", file], &at_once[..]].concat());
+    let at_once = ["--speed", "max", "--start", "on-subscribe=2"];
+    // Heartbeats end what the clients wait for; an unoptimized build fills a large ring slowly.
+    let soon = ["--heartbeat", "100ms", "--ring", "1MiB"];
+    let server = Program::start(&[&["replay", file], &at_once[..], &soon].concat());
     succeed(python.arg(script("replay.py")).arg(server.url()).arg(file));
     assert_eq!(server.stop().code(), Some(0), "the server's exit code");
 }

@@ -58,6 +58,9 @@ pub enum ServerError {
     /// The feeds.
     #[error(transparent)]
     Feed(#[from] DirectoryError),
+    /// A feed that was to be played to its end: what was wrong, where, and what was played.
+    #[error("{0}")]
+    Unfinished(String),
     /// A thread, a poller, a runtime.
     #[error("the system refuses what a server needs: {0}")]
     System(#[from] io::Error),
@@ -78,7 +81,8 @@ struct Machinery {
 /// server listens can tell it to end. The first connection is accepted after both.
 ///
 /// # Errors
-/// [`ServerError`], before anything is served.
+/// [`ServerError`]: before anything is served; and after all is, where it was to exit at the end of
+/// its feeds and one of them failed.
 pub fn run<S: AsyncFnMut()>(
     options: &Options,
     program: Program,
@@ -237,13 +241,14 @@ async fn serve(
         accepting.spawn(gate.clone().accept(listener));
     }
     let mut alive = tokio::time::interval(Duration::from_millis(200));
-    let reason = loop {
+    let mut failed = None;
+    let mut reason = loop {
         tokio::select! {
             () = told() => break CloseReason::Drain,
             Some(event) = machinery.events.recv() => {
                 tell(&machinery.mailboxes, &running, &event);
                 if exit && matches!(event.state, SourceState::Ended | SourceState::Failed) {
-                    all_sent(&machinery).await;
+                    failed = (event.state == SourceState::Failed).then_some(event.message);
                     break CloseReason::GoingAway;
                 }
             }
@@ -259,6 +264,12 @@ async fn serve(
             }
         }
     };
+    if reason == CloseReason::GoingAway {
+        tokio::select! {
+            () = all_sent(&machinery) => {}
+            () = told() => reason = CloseReason::Drain,
+        }
+    }
     tracing::info!(reason = reason.name(), "draining");
     accepting.abort_all();
     running.draining.store(true, Relaxed);
@@ -272,7 +283,7 @@ async fn serve(
         // A shard that can't be told is stuck; the process ends all the same.
         let _ = mailbox.send(Command::Stop);
     }
-    Ok(())
+    failed.map_or(Ok(()), |message| Err(ServerError::Unfinished(message)))
 }
 
 /// Says what became of a feed: to the log, to readiness, to the clients.
