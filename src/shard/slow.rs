@@ -37,15 +37,11 @@ impl<E: Engine> Shard<E> {
         if connection.is_closing() {
             return self.settle_closing(token);
         }
-        if queued > 0
-            && connection.stuck.replace(connection.stuck.unwrap_or(self.now.mono)).is_none()
-        {
-            if self.elastic {
-                self.stuck.push(token);
-            }
+        let since = (queued > 0).then(|| connection.stuck.unwrap_or(self.now.mono));
+        if std::mem::replace(&mut connection.stuck, since).is_none() && queued > 0 && self.elastic {
+            self.stuck.push(token);
         }
         if queued == 0 {
-            connection.stuck = None;
             connection.lagging = false;
         } else if connection.writable {
             self.heat(token);

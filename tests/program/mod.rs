@@ -3,11 +3,12 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -51,10 +52,45 @@ impl Program {
         format!("ws://{}/v1/stream", self.address)
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has.
-    pub(crate) fn stop(mut self) -> ExitStatus {
+    /// The JSON of one of its pages.
+    pub(crate) fn get(&self, path: &str) -> serde_json::Value {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let host = &self.address;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}\n{head}\n{body}"))
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub(crate) fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.terminate();
         self.child.wait().unwrap()
+    }
+}
+
+impl Program {
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it has not ended after {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
