@@ -115,8 +115,6 @@ pub const PIECE_BYTES: usize = 32 << 10;
 pub const PIECES_AT_ONCE: usize = 3;
 /// Connections that get a piece of what they missed in one turn.
 pub const CATCHUP_PER_TURN: usize = 8;
-/// Requests that wait while their connection joins.
-pub const DEFERRED_MAX: usize = 16;
 /// Positions for which a shard keeps past states at once.
 pub const IMAGES_MAX: usize = 16;
 /// A snapshot or catch-up that is not read for this long is given up.

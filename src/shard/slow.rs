@@ -70,7 +70,7 @@ impl<E: Engine> Shard<E> {
         };
         let mut frames = Vec::new();
         frame::text_with(&mut frames, |out| lagging.write(out));
-        self.connections[token as usize].backlog.push_urgent(frames.into());
+        self.connections[token as usize].backlog.push_urgent(&frames);
     }
 
     /// The queue is full.
@@ -172,13 +172,12 @@ impl<E: Engine> Shard<E> {
             && let Some(key) = audience.pop_changed(|key| cache.get(key).is_some())
         {
             let Some(value) = cache.get(key) else { continue };
-            framed += value.record().len();
-            match encoding {
-                Encoding::Dbn => framer.push(value.record(), stamp.last),
-                Encoding::Json => {
-                    framer.push(texts.scratch(value.record(), key, catalog), stamp.last);
-                }
-            }
+            let item = match encoding {
+                Encoding::Dbn => value.record(),
+                Encoding::Json => texts.scratch(value.record(), key, catalog),
+            };
+            framed += item.len();
+            framer.push(item, stamp.last);
             keys.push(key);
         }
         framer.finish(false);

@@ -4,7 +4,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::json;
 
-use crate::raw::{Ending, Raw, announced, frame, handshake};
+use crate::raw::{Ending, Raw, announced, frame};
 use crate::server::Server;
 use crate::witness::Witness;
 
@@ -99,10 +99,8 @@ fn a_request_is_the_same_however_its_bytes_are_cut() {
 fn a_handshake_may_bring_the_first_request_along() {
     let server = Server::start(&[]);
     let request = frame(0x81, br#"{"id":1,"method":"ping"}"#);
-    let close = frame(0x88, b"");
-    let bytes = [handshake("/v1/stream").as_bytes(), &request, &close].concat();
-    let answer = server.answer(&bytes);
-    assert!(answer.contains(r#""id":1,"method":"ping","success":true"#), "{answer:?}");
+    let mut raw = Raw::open_with(&server, "json", &request);
+    assert_eq!(raw.answer_to(1)["success"], true);
 }
 
 #[test]

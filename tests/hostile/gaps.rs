@@ -32,7 +32,7 @@ fn what_is_lost_is_announced_to_the_record() {
     let mut raw = Raw::open(&server, "dbn");
     let wish = serde_json::json!({"schema": "trades", "symbols": "*", "snapshot": false});
     assert_eq!(raw.ask(1, "subscribe", wish)["success"], true);
-    let (mut last, mut announced, mut gaps) = (None, 0, 0);
+    let (mut last, mut announced, mut gaps) = (None::<u32>, 0, 0);
     while gaps < 20 {
         let frame = raw.next().unwrap();
         match frame.opcode {
@@ -48,8 +48,8 @@ fn what_is_lost_is_announced_to_the_record() {
             }
             2 if frame.payload[1] & 1 == 0 => {
                 for number in numbers(&frame) {
-                    let missing = last.map_or(0, |last: u32| u64::from(number - last - 1));
-                    assert_eq!(missing, announced, "before {number}");
+                    let missing = last.map(|last| u64::from(number - last - 1));
+                    assert!(missing.is_none_or(|n| n == announced), "{announced} before {number}");
                     (last, announced) = (Some(number), 0);
                 }
             }

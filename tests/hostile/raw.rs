@@ -83,16 +83,22 @@ impl Raw {
         socket.connect(&address.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(crate::server::PATIENCE)).unwrap();
-        Self::shake_hands(stream, &format!("/v1/stream?encoding={encoding}"))
+        Self::shake_hands(stream, encoding, b"")
     }
 
     /// An upgraded connection.
     pub(crate) fn open(server: &Server, encoding: &str) -> Self {
-        Self::shake_hands(server.connect(), &format!("/v1/stream?encoding={encoding}"))
+        Self::open_with(server, encoding, b"")
     }
 
-    fn shake_hands(mut stream: TcpStream, path: &str) -> Self {
-        stream.write_all(handshake(path).as_bytes()).unwrap();
+    /// An upgraded connection that sends this right behind its handshake.
+    pub(crate) fn open_with(server: &Server, encoding: &str, behind: &[u8]) -> Self {
+        Self::shake_hands(server.connect(), encoding, behind)
+    }
+
+    fn shake_hands(mut stream: TcpStream, encoding: &str, behind: &[u8]) -> Self {
+        let head = handshake(&format!("/v1/stream?encoding={encoding}"));
+        stream.write_all(&[head.as_bytes(), behind].concat()).unwrap();
         let mut raw = Self { stream, input: Vec::new(), start: 0 };
         let end = loop {
             if let Some(end) = raw.input.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
