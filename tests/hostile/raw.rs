@@ -138,7 +138,7 @@ impl Raw {
         loop {
             let frame = self.next().unwrap();
             let message = frame.json();
-            assert!(frame.opcode != 8, "closed: {:?}", String::from_utf8_lossy(&frame.payload));
+            assert!(frame.opcode != 8 && message["type"] != "closing", "sent away: {message}");
             if is_it(&message) {
                 return message;
             }
