@@ -111,8 +111,6 @@ pub const QUEUE_DEFAULT: usize = 1 << 20;
 pub const QUEUE_MIN: usize = 128 << 10;
 /// Bytes of a snapshot or of catch-up that one connection gets in one turn.
 pub const PIECE_BYTES: usize = 32 << 10;
-/// Requests that wait for a connection to be live.
-pub const DEFERRED_MAX: usize = 64;
 /// Pieces of a snapshot that are sent in the turn that asks for it.
 pub const PIECES_AT_ONCE: usize = 3;
 /// Connections that get a piece of what they missed in one turn.

@@ -128,13 +128,15 @@ impl<E: Engine> Shard<E> {
             let words = format!("no pong for {:?}", self.limits.pong_timeout);
             return self.close(token, Farewell::new(CloseReason::NoPong, words), now);
         }
-        if now.mono.saturating_duration_since(connection.last_ping) >= self.limits.ping {
+        let pings = now.mono.saturating_duration_since(connection.last_ping) >= self.limits.ping;
+        // A heartbeat waits for notes to be taken, a ping among them.
+        self.beat(token, now);
+        if pings {
             let mut ping = Vec::new();
             frame::ping_frame(&[], &mut ping);
             self.connections[token as usize].last_ping = now.mono;
-            self.note_urgent(token, ping);
+            self.note_urgent(token, &ping);
         }
-        self.beat(token, now);
     }
 
     /// A heartbeat, where one is due and the last one was taken.

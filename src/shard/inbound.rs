@@ -2,7 +2,6 @@
 
 use std::io;
 
-use bytes::Bytes;
 use mio::{Interest, Token};
 
 use crate::clock::Now;
@@ -173,7 +172,7 @@ impl<E: Engine> Shard<E> {
                 Step::Ping(payload) => {
                     let mut pong = Vec::new();
                     frame::pong_frame(&payload, &mut pong);
-                    self.note_urgent(token, pong);
+                    self.note_urgent(token, &pong);
                 }
                 Step::Pong => self.connections[token as usize].last_pong = now.mono,
                 Step::Binary => {
@@ -214,8 +213,8 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Puts frames before everything that has not been begun.
-    pub(super) fn note_urgent(&mut self, token: u32, frames: Vec<u8>) {
-        self.connections[token as usize].backlog.push_urgent(Bytes::from(frames));
+    pub(super) fn note_urgent(&mut self, token: u32, frames: &[u8]) {
+        self.connections[token as usize].backlog.push_urgent(frames);
         self.heat(token);
     }
 }

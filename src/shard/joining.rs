@@ -298,23 +298,21 @@ impl States<'_> {
     fn push(&mut self, index: u32, mask: u32, stamp: &Stamp, framer: &mut Framer<'_>) -> usize {
         self.mapping.clear();
         self.catalog.get(index).publish_mapping(&mut self.mapping, stamp.ts_send);
-        let mut bytes = self.mapping.len();
-        match self.encoding {
-            Encoding::Dbn => framer.push(&self.mapping, stamp.last),
-            Encoding::Json => {
-                let key = cache::mapping_key(index);
-                framer.push(self.texts.scratch(&self.mapping, key, self.catalog), stamp.last);
-            }
-        }
+        let Self { cache, catalog, texts, encoding, mapping } = self;
+        let mut bytes = 0;
+        let mut push = |record: &[u8], key| {
+            let item = match encoding {
+                Encoding::Dbn => record,
+                Encoding::Json => texts.scratch(record, key, catalog),
+            };
+            bytes += item.len();
+            framer.push(item, stamp.last);
+        };
+        push(mapping, cache::mapping_key(index));
         for schema in schemas().filter(|schema| mask & crate::wire::instrument::bit(*schema) != 0) {
             let key = cache::key(schema, index);
-            let Some(value) = self.cache.get_at(key, stamp.last) else { continue };
-            bytes += value.record().len();
-            match self.encoding {
-                Encoding::Dbn => framer.push(value.record(), stamp.last),
-                Encoding::Json => {
-                    framer.push(self.texts.scratch(value.record(), key, self.catalog), stamp.last);
-                }
+            if let Some(value) = cache.get_at(key, stamp.last) {
+                push(value.record(), key);
             }
         }
         bytes

@@ -37,14 +37,11 @@ impl<E: Engine> Shard<E> {
         if connection.is_closing() {
             return self.settle_closing(token);
         }
-        if queued > 0
-            && connection.stuck.replace(connection.stuck.unwrap_or(self.now.mono)).is_none()
-            && self.elastic
-        {
+        let since = (queued > 0).then(|| connection.stuck.unwrap_or(self.now.mono));
+        if std::mem::replace(&mut connection.stuck, since).is_none() && queued > 0 && self.elastic {
             self.stuck.push(token);
         }
         if queued == 0 {
-            connection.stuck = None;
             connection.lagging = false;
         } else if connection.writable {
             self.heat(token);
@@ -79,7 +76,7 @@ impl<E: Engine> Shard<E> {
         };
         let mut frames = Vec::new();
         frame::text_with(&mut frames, |out| lagging.write(out));
-        self.connections[token as usize].backlog.push_urgent(frames.into());
+        self.connections[token as usize].backlog.push_urgent(&frames);
     }
 
     /// The queue is full.
@@ -181,13 +178,12 @@ impl<E: Engine> Shard<E> {
             && let Some(key) = audience.pop_changed(|key| cache.get(key).is_some())
         {
             let Some(value) = cache.get(key) else { continue };
-            framed += value.record().len();
-            match encoding {
-                Encoding::Dbn => framer.push(value.record(), stamp.last),
-                Encoding::Json => {
-                    framer.push(texts.scratch(value.record(), key, catalog), stamp.last);
-                }
-            }
+            let item = match encoding {
+                Encoding::Dbn => value.record(),
+                Encoding::Json => texts.scratch(value.record(), key, catalog),
+            };
+            framed += item.len();
+            framer.push(item, stamp.last);
             keys.push(key);
         }
         framer.finish(false);

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::{Now, UnixNanos, unix_now};
-use crate::limits::{DEFERRED_MAX, IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
+use crate::limits::{IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
 use crate::ring::Reader;
 use crate::shard::Shard;
 use crate::shard::connection::{Phase, Subscription};
@@ -67,10 +67,11 @@ impl<E: Engine> Shard<E> {
         }
         let joins = matches!(request.method, Method::Subscribe { .. } | Method::Unsubscribe(_));
         if joins && matches!(connection.phase, Phase::Joining(_)) {
-            if connection.deferred.len() < DEFERRED_MAX {
+            if connection.deferred.len() < self.limits.burst as usize {
                 return connection.deferred.push_back((request, time_in));
             }
-            let words = format!("{DEFERRED_MAX} requests wait for the snapshots before them");
+            let words =
+                format!("{} requests wait already: first read on", connection.deferred.len());
             let error = ControlError::new(ErrorCode::TooManyRequests, words);
             return self.refuse(token, &request, time_in, &error);
         }
@@ -101,7 +102,7 @@ impl<E: Engine> Shard<E> {
                 let mut frames = Vec::new();
                 let answer = answer_to(request, time_in);
                 frame::text_with(&mut frames, |out| answer.pong(data.as_deref(), out));
-                self.note_urgent(token, frames);
+                self.note_urgent(token, &frames);
                 Ok(())
             }
         };

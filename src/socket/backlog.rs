@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::write::Parts;
 use crate::limits::PARTS_PER_WRITE;
@@ -61,10 +61,15 @@ impl Shared {
 
 #[derive(Debug)]
 enum Run {
-    Data { shared: Rc<Shared>, range: Range<usize> },
+    Data {
+        shared: Rc<Shared>,
+        range: Range<usize>,
+    },
     Note(Bytes),
     Count(Bytes),
     Sealed(Bytes),
+    /// Notes that overtake, in their order, as one run: thousands may come with one read.
+    Urgent(BytesMut),
 }
 
 impl Run {
@@ -72,6 +77,7 @@ impl Run {
         match self {
             Self::Data { shared, range } => &shared.bytes[range.clone()],
             Self::Note(bytes) | Self::Count(bytes) | Self::Sealed(bytes) => bytes,
+            Self::Urgent(bytes) => bytes,
         }
     }
 
@@ -82,7 +88,7 @@ impl Run {
     /// The keys of its records after the first `begun` bytes, which end a frame.
     fn keys(&self, begun: usize) -> &[u32] {
         match self {
-            Self::Note(_) | Self::Count(_) | Self::Sealed(_) => &[],
+            Self::Note(_) | Self::Count(_) | Self::Sealed(_) | Self::Urgent(_) => &[],
             Self::Data { shared, range } => {
                 let from = shared.records_before(range.start + begun);
                 &shared.keys[from..shared.records_before(range.end)]
@@ -94,7 +100,7 @@ impl Run {
     fn note_len(&self) -> usize {
         match self {
             Self::Data { .. } | Self::Sealed(_) => 0,
-            Self::Note(bytes) | Self::Count(bytes) => bytes.len(),
+            Self::Note(_) | Self::Count(_) | Self::Urgent(_) => self.len(),
         }
     }
 
@@ -109,6 +115,7 @@ impl Run {
             Self::Note(bytes) => Self::Note(bytes.split_to(n)),
             Self::Count(bytes) => Self::Count(bytes.split_to(n)),
             Self::Sealed(bytes) => Self::Sealed(bytes.split_to(n)),
+            Self::Urgent(bytes) => Self::Urgent(bytes.split_to(n)),
         }
     }
 }
@@ -203,12 +210,16 @@ impl Backlog {
         }
     }
 
-    /// Puts frames before everything that has not been begun.
-    pub fn push_urgent(&mut self, frames: Bytes) {
+    /// Puts frames before everything that has not been begun, but behind those that were put there
+    /// before them.
+    pub fn push_urgent(&mut self, frames: &[u8]) {
         self.bytes += frames.len();
         self.notes += frames.len();
         let begun = self.split_begun();
-        self.runs.push_front(Run::Note(frames));
+        match self.runs.front_mut() {
+            Some(Run::Urgent(urgent)) => urgent.extend_from_slice(frames),
+            _ => self.runs.push_front(Run::Urgent(frames.into())),
+        }
         begun.into_iter().for_each(|run| self.runs.push_front(run));
     }
 
@@ -263,7 +274,7 @@ impl Backlog {
         let begun = self.split_begun();
         self.runs.retain(|run| {
             run.keys(0).iter().for_each(|key| lost(*key));
-            matches!(run, Run::Note(_) | Run::Sealed(_))
+            matches!(run, Run::Note(_) | Run::Sealed(_) | Run::Urgent(_))
         });
         begun.into_iter().for_each(|run| self.runs.push_front(run));
         self.bytes = self.runs.iter().map(Run::len).sum();
@@ -325,13 +336,14 @@ mod tests {
             let mut backlog = Backlog::default();
             backlog.push_shared(&shared(b"abc", 20), 0);
             backlog.advance(sent);
-            backlog.push_urgent(frame(b'!', 3).into());
+            backlog.push_urgent(&frame(b'!', 3));
+            backlog.push_urgent(&frame(b'?', 3));
             let mut all = frame(b'a', 20);
             let place = sent.div_ceil(22);
-            let order = [&b"abc"[..place], b"!", &b"abc"[place..]].concat();
+            let order = [&b"abc"[..place], b"!?", &b"abc"[place..]].concat();
             all.clear();
             for fill in order {
-                all.extend(frame(fill, if fill == b'!' { 3 } else { 20 }));
+                all.extend(frame(fill, if fill.is_ascii_punctuation() { 3 } else { 20 }));
             }
             assert_eq!(drain(&mut backlog, 7), all[sent..], "after {sent} bytes");
         }

@@ -63,6 +63,11 @@ impl Program {
         serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}\n{head}\n{body}"))
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to end (SIGTERM) and waits until it has.
     pub(crate) fn stop(self) -> ExitStatus {
         self.terminate();
