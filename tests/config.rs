@@ -121,7 +121,7 @@ fn a_wrong_value_names_itself_its_setting_and_its_origin() {
         ("message_rate", "-1", "from 1 to"),
         ("message_burst", "many", "from 1 to"),
         ("symbols_per_request", "0", "from 1 to"),
-        ("subscriptions", "65536", "from 1 to 65535"),
+        ("subscriptions", "481", "from 1 to 480"),
         ("scenario", "", "a scenario"),
         ("symbols", "20001", "from 1 to 20000"),
         ("rate", "1.5", "from 1 to"),

@@ -75,7 +75,7 @@ run_bench() {
         path=${path#benches/}
         targets+=(--bench "${path%.rs}")
     done
-    cargo test --quiet "${targets[@]}" -- --test
+    timeout 900 cargo test --quiet "${targets[@]}" -- --test
 }
 
 run_deny() {
@@ -152,6 +152,11 @@ node_clients() {
     cp tests/clients/package-lock.json "$place/installed.json"
 }
 
+# A log without what nextest shows of the tests that passed.
+without_passed() {
+    awk '/^ +PASS \[/ { hide = 1 } /^ +[A-Z]+ \[/ && !/^ +PASS/ || /^error/ { hide = 0 } !hide'
+}
+
 # Runs one stage with its output in a log: its end is shown where it fails, else what was skipped.
 # To be called where errexit is off and no condition hides its failures from the subshell.
 stage() {
@@ -167,7 +172,7 @@ stage() {
         printf '   passed in %d s\n' $((SECONDS - began))
         passed=$((passed + 1))
     else
-        tail --lines 200 "$log" | sed 's/^/   /'
+        without_passed <"$log" | tail --lines 200 | sed 's/^/   /'
         printf '   FAILED in %d s\n' $((SECONDS - began))
         failed=$((failed + 1))
     fi
