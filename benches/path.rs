@@ -15,12 +15,13 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broadtape::feed::{Batch, Feed, Metronome};
 use broadtape::limits::{BATCH_HEADER, BATCH_SLOTS};
 use broadtape::socket::write::Readiness;
 use broadtape::wire::encoding::Encoding;
+use broadtape::wire::frame::{self, Opcode};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
@@ -32,6 +33,8 @@ const MILLI: u64 = 1_000_000;
 const TRADE: u64 = 56;
 /// Unread bytes for each subscriber at most.
 const AHEAD: u64 = 64 << 10;
+/// How long what was sent may be on its way.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The subscribers' side.
 struct Readers {
@@ -58,8 +61,10 @@ impl Readers {
 
     /// Sleeps until at most `unread` of `sent` bytes are on their way.
     fn wait(&self, sent: u64, unread: u64) {
+        let start = Instant::now();
         while sent.saturating_sub(self.read.load(Acquire)) > unread {
             thread::sleep(Duration::from_micros(50));
+            assert!(start.elapsed() < PATIENCE, "of {sent} bytes some are lost");
         }
     }
 }
@@ -85,11 +90,10 @@ fn processor_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Bytes of a frame of so many trades: its head, which is short up to 125 bytes, its batch's header,
-/// and the trades.
-fn frame_bytes(trades: u64) -> u64 {
-    let payload = BATCH_HEADER as u64 + trades * TRADE;
-    payload + if payload < 126 { 2 } else { 4 }
+/// Bytes of a frame of so many records.
+fn framed(records: u64) -> u64 {
+    let payload = BATCH_HEADER as u64 + records * TRADE;
+    frame::head(Opcode::Binary, payload as usize).len() as u64 + payload
 }
 
 fn ticks(c: &mut Criterion, subscribers: u64, records: u64) {
@@ -111,7 +115,7 @@ fn ticks(c: &mut Criterion, subscribers: u64, records: u64) {
         let _ = feed.poll(time, &mut batch);
         shard.commit(&batch);
         shard.turn();
-        sent += subscribers * frame_bytes(records);
+        sent += subscribers * framed(records);
         readers.wait(sent, subscribers * AHEAD);
         sent
     };
@@ -122,7 +126,7 @@ fn ticks(c: &mut Criterion, subscribers: u64, records: u64) {
             let start = processor_time();
             let sent = (0..turns).map(|_| tick()).last().unwrap_or(0);
             let took = processor_time() - start;
-            // All of it arrives, or this never ends.
+            // All of it arrives.
             readers.wait(sent, 0);
             took
         });

@@ -57,8 +57,8 @@ impl<E: Engine> Shard<E> {
             connection.lagging = false;
         }
     }
-    /// Tells it, once until it has caught up.
 
+    /// Tells it, once until it has caught up.
     fn say_lagging(&mut self, token: u32, queued: usize) {
         let connection = &mut self.connections[token as usize];
         if std::mem::replace(&mut connection.lagging, true) {
