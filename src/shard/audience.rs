@@ -143,10 +143,14 @@ impl Audience {
     /// Takes record `place` of the turn for one interest; true where it is the turn's first.
     #[inline]
     fn take(&mut self, interest: usize, place: u32, key: Key) -> bool {
-        if self.deliveries[interest].is_latest(key) && !self.has_each(key) {
-            let superseded = !self.changed[interest].insert(key);
+        if self.deliveries[interest].is_latest(key) {
+            let sent = self.has_each(key);
+            let changed = &mut self.changed[interest];
+            let superseded = if sent { changed.remove(key) } else { !changed.insert(key) };
             self.counts[interest].conflated += u64::from(superseded);
-            return false;
+            if !sent {
+                return false;
+            }
         }
         self.counts[interest].records += 1;
         if self.matched.last() != Some(&place) {
@@ -191,14 +195,12 @@ impl Audience {
         answer
     }
 
-    /// Takes a state that is due, counted for its interest and for those that wait for the same at
-    /// the same rate: a record that two subscriptions ask for is sent once. Where it is not `known`
-    /// any more, it counts as lost, and the next one is taken.
+    /// Takes a state that is due, counted. Where it is not `known` any more, it counts as lost, and
+    /// the next one is taken.
     pub fn pop_due(&mut self, due: &Due, known: impl Fn(Key) -> bool) -> Option<Key> {
-        let rate = self.cast.interests[due.interest].max_rate;
         loop {
             let key = self.changed[due.interest].pop_before(due.until)?;
-            if self.count_state(due.interest, key, known(key), |other| other.max_rate == rate) {
+            if self.count_state(due.interest, key, known(key)) {
                 return Some(key);
             }
         }
@@ -209,25 +211,20 @@ impl Audience {
         loop {
             let at = self.changed.iter().position(|changed| !changed.is_empty())?;
             let key = self.changed[at].pop()?;
-            if self.count_state(at, key, known(key), |_| true) {
+            if self.count_state(at, key, known(key)) {
                 return Some(key);
             }
         }
     }
 
-    /// Counts a state as sent or lost, for one interest and for `others` that wait for it.
-    fn count_state(
-        &mut self,
-        interest: usize,
-        key: Key,
-        known: bool,
-        others: impl Fn(&Interest) -> bool,
-    ) -> bool {
+    /// Counts a state as sent, once for every interest that asks for it, as its client does, and at
+    /// whichever rate it was waited for: none waits for it any longer. Or as lost for those that did.
+    fn count_state(&mut self, interest: usize, key: Key, known: bool) -> bool {
         self.records += u64::from(known);
-        for (at, changed) in self.changed.iter_mut().enumerate() {
-            let waits = at == interest || others(&self.cast.interests[at]) && changed.remove(key);
-            self.counts[at].records += u64::from(waits && known);
-            self.counts[at].dropped += u64::from(waits && !known);
+        for (at, asked) in self.cast.interests.iter().enumerate() {
+            let waited = at == interest || self.changed[at].remove(key);
+            self.counts[at].records += u64::from(known && (waited || asked.asks_for(key)));
+            self.counts[at].dropped += u64::from(waited && !known);
         }
         known
     }
@@ -608,6 +605,20 @@ mod tests {
         assert_eq!((audience.pop_changed(known), audience.records), (None, 1));
         assert_eq!((audience.counts[0].dropped, audience.counts[0].records), (1, 0));
         assert_eq!((audience.counts[1].dropped, audience.counts[1].records), (0, 1));
+    }
+
+    #[test]
+    fn of_two_rates_the_faster_serves_both() {
+        let mut audiences = Audiences::default();
+        let paced = |max_rate| Interest { schemas: bit(Schema::Mbp1), max_rate, ..one_of(4) };
+        let a = audiences.join(cast(&[paced(MAX_RATES[0]), paced(MAX_RATES[3])]), 1);
+        (0..3).for_each(|place| audiences.deliver(Schema::Mbp1, 4, place));
+        audiences.tick(3);
+        let due = audiences.due().pop_front().unwrap();
+        let audience = audiences.get_mut(a);
+        assert_eq!(audience.pop_due(&due, |_| true), Some(key(Schema::Mbp1, 4)));
+        assert!(audience.changed[0].is_empty() && audience.records == 1);
+        assert_eq!(audience.counts, [Counts { records: 1, conflated: 2, dropped: 0 }; 2]);
     }
 
     #[test]

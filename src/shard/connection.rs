@@ -397,8 +397,7 @@ impl Connection {
         for (before, key) in numbered(self.records, keys) {
             let asking = self.subscriptions.iter_mut().filter(|s| s.has_counted(before, key));
             for subscription in asking {
-                // Of two rates of one state, only one has counted it.
-                subscription.counted.records = subscription.counted.records.saturating_sub(1);
+                subscription.counted.records -= 1;
             }
         }
     }

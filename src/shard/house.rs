@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use crate::clock::{Now, SECOND, Timeline, UnixNanos};
-use crate::limits::{HEARTBEAT_BUSY, JOIN_STALL, LINGER, MAX_RATES, SWEEP, SWEEP_SHARE};
+use crate::limits::{FAREWELL, HEARTBEAT_BUSY, JOIN_STALL, LINGER, MAX_RATES, SWEEP, SWEEP_SHARE};
 use crate::shard::Shard;
 use crate::shard::command::Speech;
 use crate::shard::connection::{Connection, Farewell, Phase};
@@ -262,7 +262,7 @@ impl<E: Engine> Shard<E> {
         let connection = &mut self.connections[token as usize];
         connection.backlog.drop_unbegun();
         connection.backlog.push_note(frames.into());
-        connection.phase = Phase::Closing { until: now.mono + LINGER, shut: false };
+        connection.phase = Phase::Closing { until: now.mono + FAREWELL, shut: false };
         self.heat(token);
     }
 
@@ -277,10 +277,11 @@ impl<E: Engine> Shard<E> {
         let connection = &mut self.connections[token as usize];
         let empty = connection.backlog.is_empty();
         let (stays, writable) = (!empty, connection.writable);
-        if let Phase::Closing { shut, .. } = &mut connection.phase
+        if let Phase::Closing { until, shut } = &mut connection.phase
             && empty
             && !std::mem::replace(shut, true)
         {
+            *until = self.now.mono + LINGER;
             // It may be gone already; then there is nothing to shut.
             let _ = connection.stream.shutdown(Shutdown::Write);
         }

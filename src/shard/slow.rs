@@ -46,12 +46,11 @@ impl<E: Engine> Shard<E> {
         } else if connection.writable {
             self.heat(token);
         } else if queued > self.limits.queue && !matches!(connection.phase, Phase::Joining(_)) {
-            // One that joins gets no more until most of this is sent, and is not in the stream. A
-            // queue may have come here from less than half within one turn.
+            // One that joins gets no more until most of this is sent, and is not in the stream.
+            // It may have come here from less than half within one turn.
             self.say_lagging(token, queued);
             self.overflow(token);
-        } else if queued > self.limits.queue / 2 && !connection.lagging {
-            connection.lagging = true;
+        } else if queued > self.limits.queue / 2 {
             self.say_lagging(token, queued);
         } else if queued < self.limits.queue / 4 {
             connection.lagging = false;

@@ -48,7 +48,7 @@ pub struct Subscribe {
     /// What to do when the client is slow; none: as each schema has it.
     /// [`Policy::Conflate`] only where all schemas are states.
     pub policy: Option<Policy>,
-    /// Updates a second and instrument, one of [`MAX_RATES`]; only where all schemas are states.
+    /// Newest records only, so many a second and instrument: one of [`MAX_RATES`].
     pub max_rate: Option<u32>,
 }
 
@@ -97,7 +97,7 @@ fn subscribe(params: &Params<'_, '_>, left: &mut Allowance) -> Result<Subscribe,
         snapshot: params.flag("snapshot", true)?,
         start: start(params)?,
         policy: policy(params, schemas)?,
-        max_rate: max_rate(params, schemas)?,
+        max_rate: max_rate(params)?,
     })
 }
 
@@ -144,14 +144,13 @@ fn policy(params: &Params<'_, '_>, asked: u32) -> Result<Option<Policy>, Control
     Ok(Some(policy))
 }
 
-fn max_rate(params: &Params<'_, '_>, asked: u32) -> Result<Option<u32>, ControlError> {
+fn max_rate(params: &Params<'_, '_>) -> Result<Option<u32>, ControlError> {
     let Some(value) = params.get("max_rate") else { return Ok(None) };
     let known = |rate: &u32| matches!(value, Json::Integer(n) if *n == u64::from(*rate));
     let Some(rate) = MAX_RATES.into_iter().find(known) else {
         let right = format!("one of {}", MAX_RATES.map(|rate| rate.to_string()).join(", "));
         return Err(params.wrong("max_rate", value, &right));
     };
-    states_only(&params.path_of("max_rate"), asked)?;
     Ok(Some(rate))
 }
 
@@ -272,11 +271,12 @@ mod tests {
     }
 
     #[test]
-    fn events_are_never_left_out_by_wish() {
-        for field in [r#""policy":"conflate""#, r#""max_rate":10"#] {
-            let params = format!(r#"{{"schema":["mbp-1","trades"],"symbols":"*",{field}}}"#);
-            assert!(refusal(&params).message.contains("leave out events of trades"), "{field}");
-        }
+    fn events_are_left_out_by_explicit_wish_only() {
+        let asked = |field| format!(r#"{{"schema":["mbp-1","trades"],"symbols":"*",{field}}}"#);
+        let conflated = refusal(&asked(r#""policy":"conflate""#));
+        assert!(conflated.message.contains("leave out events of trades"), "{conflated}");
+        let (wishes, _) = wishes(&asked(r#""max_rate":10"#)).unwrap();
+        assert_eq!(wishes[0].max_rate, Some(10));
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl Client {
 
     /// The next message.
     pub(crate) async fn next(&mut self) -> Message {
-        self.next_or_end().await.expect("the connection goes on")
+        let next = self.next_or_end().await;
+        next.unwrap_or_else(|| panic!("it ended: {:?}", self.ledger.closing))
     }
 
     /// The next message; none at the end of the connection.

@@ -22,7 +22,7 @@ async fn farewell(client: &mut Client) -> Value {
 
 #[tokio::test]
 async fn on_sigterm_every_client_is_told_and_the_exit_is_clean() {
-    let server = metronome(20_000, &["--queue", "128KiB", "--drain", "20s"]);
+    let server = metronome(10_000, &["--drain", "20s", "--queue", "64MiB"]);
     let mut clients = Vec::new();
     for n in 0..12 {
         let (mut client, _) =
@@ -35,7 +35,7 @@ async fn on_sigterm_every_client_is_told_and_the_exit_is_clean() {
     // One whose unread data fills the kernel: it is told all the same.
     let mut unread = Client::connect_narrow(&server).await;
     unread.subscribe(json!({"schema": "trades", "symbols": "*"})).await;
-    clients[1].records(10_000).await;
+    clients[1].records(5_000).await;
     server.terminate();
     let mut pauses = HashSet::new();
     for client in clients.iter_mut().chain([&mut unread]) {

@@ -26,7 +26,7 @@ pub(crate) struct Ledger {
     /// Heartbeats that came.
     pub(crate) heartbeats: u64,
     /// `closing` came: nothing but a close frame may follow.
-    closing: Option<u64>,
+    pub(crate) closing: Option<Value>,
     pub(crate) closed: Option<u16>,
 }
 
@@ -56,8 +56,8 @@ impl Ledger {
             Message::Text(text) => self.take_text(text),
             Message::Batch(batch) => self.take_batch(batch),
             Message::Close(code) => {
-                if let Some(told) = self.closing {
-                    assert_eq!(u64::from(*code), told, "the close frame says what closing said");
+                if let Some(told) = &self.closing {
+                    assert_eq!(told["code"], *code, "the close frame says what closing said");
                 }
                 self.closed = Some(*code);
             }
@@ -80,7 +80,7 @@ impl Ledger {
                 self.check(text);
             }
             Some("snapshot_done" | "live") => self.move_on(text),
-            Some("closing") => self.closing = text["code"].as_u64(),
+            Some("closing") => self.closing = Some(text.clone()),
             Some("lagging" | "gap" | "status" | "error") => {}
             Some(other) => panic!("unknown message {other}"),
         }

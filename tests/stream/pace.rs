@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::client::Client;
 use crate::recording::{Kind, Recording, record};
@@ -156,7 +156,7 @@ async fn two_rates_and_none_beside_each_other_count_what_came() {
         let mut client = Client::connect(&server).await;
         for rate in rates.as_array().unwrap() {
             let mut asked = json!({"schema": "trades", "symbols": "*", "snapshot": false});
-            if *rate != Value::from(0) {
+            if rate.as_u64() != Some(0) {
                 asked["max_rate"] = rate.clone();
             }
             client.subscribe(asked).await;

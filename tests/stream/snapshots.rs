@@ -90,7 +90,7 @@ async fn a_snapshot_is_the_state_of_its_position_and_live_follows() {
 
 #[tokio::test]
 async fn a_large_snapshot_joins_a_running_stream_exactly() {
-    let server = market(20_000, &["--symbols", "20000", "--ring", "512MiB"]);
+    let server = market(20_000, &["--symbols", "20000", "--queue", "64MiB"]);
     let kinds = [rtype::MBP_0, rtype::MBP_1, rtype::INSTRUMENT_DEF];
     check(&server, &["trades", "mbp-1", "definition"], "*", &kinds, 10_000).await;
 }

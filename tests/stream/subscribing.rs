@@ -146,6 +146,24 @@ async fn a_schema_and_its_part_in_one_subscription_count_a_record_once() {
 }
 
 #[tokio::test]
+async fn requests_that_wait_for_a_snapshot_are_bounded() {
+    let server = market(1_000, &["--symbols", "20000", "--message-burst", "200"]);
+    let mut client = Client::connect(&server).await;
+    client.send("subscribe", json!({"schema": "definition", "symbols": "*"})).await;
+    for _ in 0..120 {
+        client.send("unsubscribe", json!({"subscription": 99})).await;
+    }
+    let mut refusals = std::collections::HashMap::<String, u32>::new();
+    while client.ledger.unanswered() > 0 {
+        let answer = client.text(|text| text["method"].is_string()).await;
+        let reason = answer["error"]["reason"].as_str().unwrap_or("none").to_owned();
+        *refusals.entry(reason).or_default() += 1;
+    }
+    assert_eq!((refusals["none"], refusals["unknown_subscription"]), (1, 64), "{refusals:?}");
+    assert_eq!(refusals["too_many_requests"], 56);
+}
+
+#[tokio::test]
 async fn a_second_subscription_while_the_first_is_on_its_way_waits_its_turn() {
     let server = market(5_000, &["--symbols", "5000"]);
     let mut client = Client::connect(&server).await;

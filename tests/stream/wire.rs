@@ -75,12 +75,6 @@ impl Record {
             Body::Json(value) => panic!("no bytes: {value}"),
         }
     }
-
-    /// Its bytes without `ts_out`, and without the length that counts it.
-    pub(crate) fn bare(&self) -> &[u8] {
-        let bytes = self.bytes();
-        &bytes[1..bytes.len() - 8]
-    }
 }
 
 impl Message {

@@ -18,6 +18,8 @@ pub(super) struct Wish {
     pub(super) request: usize,
     /// Position after which it begins: as the answer says.
     from: Option<u64>,
+    /// Records that had come before the answer.
+    before: usize,
     /// Last position of each instrument.
     until: [u64; SYMBOLS.len()],
     /// The request that ended an instrument.
@@ -28,7 +30,7 @@ impl Wish {
     pub(super) fn new(schema: Schema, instruments: [bool; 4], all: bool, request: usize) -> Self {
         let instruments = if all { [true; 4] } else { instruments };
         let (from, until, ended_by) = (None, [u64::MAX; 4], [usize::MAX; 4]);
-        Self { schema, instruments, all, request, from, until, ended_by }
+        Self { schema, instruments, all, request, from, before: 0, until, ended_by }
     }
 
     /// Request number `request` ends these instruments; what came up to `position` was for it.
@@ -50,9 +52,14 @@ impl Wish {
         self.until == [u64::MAX; SYMBOLS.len()]
     }
 
-    fn wants(&self, (schema, n, seq): Seen) -> bool {
-        let begun = self.from.is_some_and(|from| seq > from || self.is_paced());
-        schema == self.schema && self.instruments[n] && begun && seq <= self.until[n]
+    fn wants(&self, seen: Seen) -> bool {
+        let begun = self.from.is_some_and(|from| seen.2 > from || self.is_paced());
+        begun && self.covers(seen)
+    }
+
+    /// Is it for this one, whenever it began?
+    fn covers(&self, (schema, n, seq): Seen) -> bool {
+        schema == self.schema && self.instruments[n] && seq <= self.until[n]
     }
 
     /// Paced states are shared: what changed just before it joined may still be sent to it.
@@ -120,7 +127,7 @@ impl Reading {
             let asked = wishes.iter_mut().find(|wish| wish.request == self.answered);
             if let Some(wish) = asked {
                 assert_eq!(text["success"], true, "{text}");
-                wish.from = Some(long(&text["result"]["seq"]));
+                (wish.from, wish.before) = (Some(long(&text["result"]["seq"])), self.got.len());
             }
         }
         if text["type"] == "heartbeat" {
@@ -134,9 +141,15 @@ impl Reading {
     fn heartbeat(&self, wishes: &[Wish], text: &Value) {
         assert_eq!(long(&text["records"]), self.got.len() as u64, "{text}");
         for (wish, counts) in counted(wishes, text) {
-            let got = self.got.iter().filter(|record| wish.wants(**record)).count();
+            let got = self.since(wish).count();
             assert_eq!(long(&counts["records"]), got as u64, "{wish:?} {text}");
         }
+    }
+
+    /// What came for a wish since it was answered. States from before may be among it, where they
+    /// had been waiting for another one.
+    fn since(&self, wish: &Wish) -> impl Iterator<Item = &Seen> {
+        self.got[wish.before..].iter().filter(|record| wish.covers(**record))
     }
 
     /// Trades: each of them, in order.
@@ -180,7 +193,8 @@ impl Reading {
         let Some(text) = &self.beat else { panic!("a live client has a heartbeat") };
         for (wish, counts) in counted(wishes, text) {
             let whole = wish.lasts() && !wish.is_paced();
-            let due = history.iter().filter(|record| wish.wants(**record)).count() as u64;
+            let early = self.since(wish).filter(|record| !wish.wants(**record)).count() as u64;
+            let due = early + history.iter().filter(|r| wish.wants(**r)).count() as u64;
             let counted = long(&counts["records"]) + long(&counts["conflated"]);
             assert!(!whole || counted == due, "{counted} of {due}: {wish:?} {text}");
         }
