@@ -13,6 +13,7 @@
 #
 # Needs cargo, gcc, python3, node and npm; installs the rest below target/ once, by package name.
 # CI=true turns a test that would be skipped into a failure. Logs: target/check/STAGE.log.
+# shellcheck disable=SC2317 # stages are called by their names
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

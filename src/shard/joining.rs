@@ -103,8 +103,8 @@ impl<E: Engine> Shard<E> {
         self.note_joining(token);
     }
 
-    /// Puts a connection that joins on their list, once: a request that had waited for it to be live
-    /// may have made it join anew.
+    /// Puts a connection that joins on their list, once: a request that had waited for it to be
+    /// live may have made it join anew.
     fn note_joining(&mut self, token: u32) {
         let joins = matches!(self.connections[token as usize].phase, Phase::Joining(_));
         if joins && !self.joining.contains(&token) {

@@ -105,7 +105,8 @@ fn subscriptions_that_come_and_go_are_counted_right_to_the_end() {
     for round in 0..40 {
         for (at, raw) in crowd.iter_mut().enumerate() {
             let symbols = [json!("*"), json!(["A*", "B*"]), json!(["AAPL"]), json!(["*A", "AAPL"])];
-            let wish = json!({"schema": "trades", "symbols": symbols[(at + round) % 4], "snapshot": round % 2 == 0});
+            let (symbols, snapshot) = (&symbols[(at + round) % 4], round % 2 == 0);
+            let wish = json!({"schema": "trades", "symbols": symbols, "snapshot": snapshot});
             let answer = raw.ask(1, "subscribe", wish);
             let id = &answer["result"]["subscription"];
             if id.is_null() {

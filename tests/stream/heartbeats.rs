@@ -1,5 +1,5 @@
-//! Heartbeats: they come when nothing else does, and their counts are exactly what came. (The ledger
-//! compares every one of them.)
+//! Heartbeats: they come when nothing else does, and their counts are exactly what came. (The
+//! ledger compares every one of them.)
 
 use std::time::{Duration, Instant};
 

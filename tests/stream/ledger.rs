@@ -1,6 +1,6 @@
 //! The rules that hold for every connection, checked on every frame: `welcome` first, cursors that
-//! never go down, times in order, mappings before records, nothing that was not asked for, one answer
-//! for each request, and heartbeats whose counts are exactly what came.
+//! never go down, times in order, mappings before records, nothing that was not asked for, one
+//! answer for each request, and heartbeats whose counts are exactly what came.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! `max_rate`: newest states only, at most so many a second and instrument, on a grid of time that all
-//! clients share, and everything left out is counted.
+//! `max_rate`: newest states only, at most so many a second and instrument, on a grid of time that
+//! all clients share, and everything left out is counted.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,8 @@ fn on_grid(batches: &[Batch], rate: u64) {
     }
 }
 
-/// Reads until a subscription has accounted for so many records; its batches, and what was left out.
+/// Reads until a subscription has accounted for so many records; its batches, and what was left
+/// out.
 async fn account(client: &mut Client, total: u64) -> (Vec<Batch>, u64) {
     let mut batches = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! Counts of a slow client stay exact whatever happens between its stall and its return. (The ledger
-//! compares every heartbeat with what came.)
+//! Counts of a slow client stay exact whatever happens between its stall and its return. (The
+//! ledger compares every heartbeat with what came.)
 
 use serde_json::json;
 
@@ -9,7 +9,8 @@ use crate::wire::{Message, long};
 
 const TOTAL: u32 = 12_000;
 
-/// `head` records that fill the kernel and a part of the queue, a pause of two seconds, then a flood.
+/// `head` records that fill the kernel and a part of the queue, a pause of two seconds, then a
+/// flood.
 fn interrupted(head: u32) -> Recording {
     let micros = move |n: u32| n * 100 + if n > head { 2_000_000 } else { 0 };
     record(TOTAL, |n| (Kind::Quote, n % 20 + 1, micros(n)))
