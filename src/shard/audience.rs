@@ -218,7 +218,8 @@ impl Audience {
     }
 
     /// Counts a state as sent, once for every interest that asks for it, as its client does, and at
-    /// whichever rate it was waited for: none waits for it any longer. Or as lost for those that did.
+    /// whichever rate it was waited for: none waits for it any longer. Or as lost for those that
+    /// did.
     fn count_state(&mut self, interest: usize, key: Key, known: bool) -> bool {
         self.records += u64::from(known);
         for (at, asked) in self.cast.interests.iter().enumerate() {

@@ -107,7 +107,10 @@ async fn from_a_time_comes_what_was_published_since() {
 async fn a_list_with_the_same_from_is_one_stream() {
     let server = market(3_000, &["--symbols", "20", "--heartbeat", "50ms"]);
     let (_, epoch) = reach(&server, 2_000).await;
-    let wish = |schema: &str, seq: u64| json!({"schema": schema, "symbols": "*", "from": {"epoch": epoch, "seq": seq}});
+    let wish = |schema: &str, seq: u64| {
+        let from = json!({"epoch": epoch, "seq": seq});
+        json!({"schema": schema, "symbols": "*", "from": from})
+    };
     let mut client = Client::connect(&server).await;
     let differ = client.refused("subscribe", json!([wish("trades", 5), wish("mbp-1", 6)])).await;
     assert_eq!(differ, (400, "bad_params".to_owned()));
