@@ -34,6 +34,8 @@ pub struct FeedEvent {
     pub state: SourceState,
     /// Since when, ns.
     pub since: UnixNanos,
+    /// The last record that was published before.
+    pub seq: u64,
     /// Words for people.
     pub message: String,
 }
@@ -399,8 +401,9 @@ impl Publisher {
     }
 
     fn tell(&self, source: String, state: SourceState, since: UnixNanos, message: String) {
+        let seq = self.writer.newest();
         // Nobody listens where the server is ending.
-        let _ = self.events.send(FeedEvent { source, state, since, message });
+        let _ = self.events.send(FeedEvent { source, state, since, seq, message });
     }
 
     fn report(&self) -> FeedReport {

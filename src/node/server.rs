@@ -288,7 +288,7 @@ async fn serve(
 
 /// Says what became of a feed: to the log, to readiness, to the clients.
 fn tell(shards: &[Mailbox], running: &Running, event: &FeedEvent) {
-    let FeedEvent { source, state, since, message } = event;
+    let FeedEvent { source, state, since, seq, message } = event;
     tracing::info!(%source, state = state.name(), %message, "feed");
     match state {
         SourceState::Stalled | SourceState::Ended | SourceState::Failed => {
@@ -301,7 +301,7 @@ fn tell(shards: &[Mailbox], running: &Running, event: &FeedEvent) {
     StatusMessage { source, state: *state, since: *since, message }.write(&mut text);
     let text: Arc<str> = String::from_utf8_lossy(&text).into();
     for shard in shards {
-        if shard.send(Command::Announce(text.clone())).is_err() {
+        if shard.send(Command::Announce { after: *seq, text: text.clone() }).is_err() {
             tracing::warn!("a shard's queue is full: its clients are not told");
         }
     }

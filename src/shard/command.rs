@@ -43,8 +43,13 @@ pub struct Arrival {
 pub enum Command {
     /// Take this connection.
     Attach(Arrival),
-    /// Tell every client (`text` is a whole message).
-    Announce(Arc<str>),
+    /// Tell every client, once it has been handed the records before.
+    Announce {
+        /// The last of these records.
+        after: u64,
+        /// A whole message.
+        text: Arc<str>,
+    },
     /// Close all connections, evenly until `until`, and accept no new ones.
     Drain {
         /// Why.

@@ -180,8 +180,19 @@ impl<E: Engine> Shard<E> {
         frames
     }
 
+    /// Tells everybody the news whose records have been handed on: that a feed has ended may not
+    /// overtake the last of them.
+    pub(super) fn tell_news(&mut self) {
+        let seq = self.reader.seq();
+        while self.news.front().is_some_and(|(after, _)| *after <= seq) {
+            if let Some((_, text)) = self.news.pop_front() {
+                self.announce(&text);
+            }
+        }
+    }
+
     /// Tells everybody a text.
-    pub(super) fn announce(&mut self, text: &str) {
+    fn announce(&mut self, text: &str) {
         let mut frames = Vec::new();
         frame::text_frame(text, &mut frames);
         let tokens: Vec<u32> = self.connections.iter().map(|(token, _)| token as u32).collect();

@@ -28,6 +28,7 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -121,6 +122,8 @@ pub struct Shard<E = Readiness> {
     /// Connections that have to go, and why.
     leaving: Vec<(u32, Farewell)>,
 
+    /// Messages for all, each with the record that they stand behind.
+    news: VecDeque<(u64, Arc<str>)>,
     timers: house::Timers,
     draining: Option<house::Draining>,
     next_drain: Instant,
@@ -163,6 +166,7 @@ impl<E: Engine> Shard<E> {
             behind: Vec::new(),
             stuck: Vec::new(),
             leaving: Vec::new(),
+            news: VecDeque::new(),
             timers: house::Timers::new(Timeline::new(now), now),
             draining: None,
             next_drain: now.mono,
@@ -181,6 +185,7 @@ impl<E: Engine> Shard<E> {
         if self.is_drain_due(now) {
             done += self.drain_ring(now);
         }
+        self.tell_news();
         done += self.advance_joining(now);
         done += self.advance_behind(now);
         self.keep_house(now);
@@ -203,7 +208,7 @@ impl<E: Engine> Shard<E> {
             done += 1;
             match command {
                 Command::Attach(arrival) => self.attach(arrival, now),
-                Command::Announce(text) => self.announce(&text),
+                Command::Announce { after, text } => self.news.push_back((after, text)),
                 Command::Drain { reason, until, cutoff } => {
                     self.draining = Some(house::Draining::new(reason, now.mono, until, cutoff));
                 }

@@ -47,8 +47,9 @@ fn run_into(damaged: &Path, schema: &str, good: &[oracle::Expected], place: &str
     for part in [name, place, &played] {
         assert!(message.contains(part), "{part:?} in {message:?}");
     }
+    assert_received(&client, good, "before the status");
     client.until_seq(good.len() as u64);
-    assert_received(&client, good, "before the damage");
+    assert_eq!(client.records, good.len() as u64, "nothing follows");
     drop(client);
     let exiting = replay(&[damaged], 1, &["--exit"]);
     let mut client = Client::connect(&exiting.address, Encoding::Dbn);
