@@ -33,7 +33,7 @@ fn what_is_wrong_is_refused_by_name() {
         (400, "bad_params", subscribe(r#"{"schema":"trades"}"#)),
         (400, "bad_params", subscribe(r#"{"schema":"trades","symbols":[]}"#)),
         (400, "bad_params", subscribe(r#"{"schema":"trades","symbols":[["AAPL"]]}"#)),
-        (400, "bad_params", subscribe(r#"{"schema":"trades","symbols":"*","max_rate":5}"#)),
+        (400, "bad_params", subscribe(r#"{"schema":"trades","symbols":"*","max_rate":3}"#)),
         (400, "bad_params", subscribe(r#"{"schema":"mbp-1","symbols":"*","max_rate":-1}"#)),
         (400, "bad_params", subscribe(r#"{"schema":"mbp-1","symbols":"*","policy":"none"}"#)),
         (400, "bad_params", subscribe(r#"{"schema":"trades","symbols":"*","from":{"seq":1}}"#)),
