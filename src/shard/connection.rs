@@ -42,7 +42,7 @@ pub struct Subscription {
     pub id: u32,
     /// What happens when the client is slow; none: as each schema has it.
     pub policy: Option<Policy>,
-    /// What it asks for: interests that share no schema.
+    /// What it asks for: interests that share no instrument.
     shares: Vec<Share>,
     /// Counted before the present audience was joined, or outside of one.
     counted: Counts,
@@ -56,6 +56,11 @@ impl Subscription {
         let mut new = Self { id, policy, shares: Vec::new(), counted: Counts::default(), since };
         new.ask(interest, Changed::default());
         new
+    }
+
+    /// How many instruments it asks for, of `known` in all.
+    pub fn instruments(&self, known: usize) -> u32 {
+        self.interests().map(|interest| interest.count(known)).sum()
     }
 
     /// What it asks for.
@@ -75,16 +80,21 @@ impl Subscription {
         }
     }
 
-    /// Takes schemas, or instruments of these schemas (sorted), out.
+    /// Takes schemas, or instruments of these schemas (sorted), out. What remains of those
+    /// instruments becomes a share of its own: a record that is of two schemas, a trade of `mbp-1`
+    /// that is a `tbbo` as well, stays in one share and counts once.
     pub fn subtract(&mut self, schemas: u32, indices: Option<&[Index]>) {
         for mut share in std::mem::take(&mut self.shares) {
-            let mut part =
-                Interest { schemas: share.interest.schemas & schemas, ..share.interest.clone() };
-            share.interest.schemas &= !schemas;
-            if let Some(indices) = indices {
-                part.subtract(indices);
-                let waiting = share.waiting.iter().filter(|key| part.asks_for(*key)).collect();
-                self.ask(part, waiting);
+            let rest = share.interest.schemas & !schemas;
+            match indices {
+                None => share.interest.schemas = rest,
+                Some(indices) if rest != share.interest.schemas => {
+                    let part = share.interest.only(rest, indices);
+                    let waiting = share.waiting.iter().filter(|key| part.asks_for(*key)).collect();
+                    self.ask(part, waiting);
+                    share.interest.subtract(indices);
+                }
+                Some(_) => {}
             }
             let waiting = share.waiting.iter().filter(|key| share.interest.asks_for(*key));
             let waiting = waiting.collect();
@@ -129,10 +139,20 @@ impl Subscription {
         self.counted
     }
 
+    /// Adds an interest: to a share of the same schemas where there is one of plain instruments.
     fn ask(&mut self, interest: Interest, waiting: Changed) {
-        if !interest.is_empty() {
-            let (place, base) = (0, Counts::default());
-            self.shares.push(Share { interest, place, base, waiting });
+        if interest.is_empty() {
+            return;
+        }
+        let alike = self.shares.iter_mut().find(|share| share.interest.may_absorb(&interest));
+        match alike {
+            Some(share) => {
+                share.interest.absorb(interest);
+                waiting.iter().for_each(|key| _ = share.waiting.insert(key));
+            }
+            None => {
+                self.shares.push(Share { interest, place: 0, base: Counts::default(), waiting })
+            }
         }
     }
 }

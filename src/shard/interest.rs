@@ -75,6 +75,32 @@ impl Interest {
         }
     }
 
+    /// How many instruments it asks for, of `known` in all.
+    pub fn count(&self, known: usize) -> u32 {
+        (if self.all { known } else { self.instruments.len() }) as u32
+    }
+
+    /// What is left of `schemas` for those of these instruments (sorted) that are asked for.
+    pub fn only(&self, schemas: u32, indices: &[Index]) -> Self {
+        let asked = |index: &Index| indices.binary_search(index).is_ok();
+        let instruments = self.instruments.iter().copied().filter(asked).collect();
+        Self { schemas, instruments, max_rate: self.max_rate, ..Self::default() }
+    }
+
+    /// Are both lists of instruments that one could stand for, because all else is the same?
+    pub fn may_absorb(&self, other: &Self) -> bool {
+        let plain = |interest: &Self| !interest.all && interest.patterns.is_empty();
+        let alike = (self.schemas, self.max_rate) == (other.schemas, other.max_rate);
+        alike && plain(self) && plain(other)
+    }
+
+    /// Takes the instruments of such an interest in.
+    pub fn absorb(&mut self, other: Self) {
+        self.instruments.extend(other.instruments);
+        self.instruments.sort_unstable();
+        self.instruments.dedup();
+    }
+
     /// The instruments that no pattern stands for.
     pub fn names(&self) -> impl Iterator<Item = Index> {
         let names = if self.patterns.is_empty() { &self.instruments } else { &self.named };

@@ -10,6 +10,7 @@ use crate::shard::audience::{Audiences, Counts};
 use crate::shard::cache::{self, Key};
 use crate::shard::catalog::Catalog;
 use crate::shard::connection::{Connection, Phase, Subscription};
+use crate::shard::interest::Interest;
 use crate::socket::write::Engine;
 use crate::wire::close::CloseReason;
 use crate::wire::instrument::bit;
@@ -143,12 +144,12 @@ impl Tally {
 
 /// The symbols of a subscription as a person would write them; of more than are shown, some.
 pub(super) fn symbols(subscription: &Subscription, catalog: &Catalog) -> Vec<String> {
-    let Some(interest) = subscription.interests().next() else { return Vec::new() };
-    if interest.all {
+    if subscription.interests().any(|interest| interest.all) {
         return vec!["*".to_owned()];
     }
-    let patterns = interest.patterns.iter().map(Pattern::as_str);
-    let symbols = interest.names().map(|index| catalog.get(index).symbol.as_str());
+    let patterns = subscription.interests().flat_map(|i| &i.patterns).map(Pattern::as_str);
+    let names = subscription.interests().flat_map(Interest::names);
+    let symbols = names.map(|index| catalog.get(index).symbol.as_str());
     patterns.chain(symbols).take(SYMBOLS_SHOWN + 1).map(str::to_owned).collect()
 }
 
@@ -199,7 +200,7 @@ impl<E: Engine> Shard<E> {
                 id: u64::from(subscription.id),
                 schemas: schemas().filter(|schema| mask & bit(*schema) != 0).collect(),
                 symbols: symbols(subscription, &self.catalog),
-                count: subscription.interests().map(|i| self.instruments_of(i)).max().unwrap_or(0),
+                count: subscription.instruments(self.catalog.count()),
                 counts: connection.counts(subscription, &self.audiences),
                 policy: subscription.policy.map_or("default", Policy::name),
                 max_rate: paced.unwrap_or(0),

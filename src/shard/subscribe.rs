@@ -164,8 +164,9 @@ impl<E: Engine> Shard<E> {
         if there == 0 {
             progress.of(*id).join();
         }
-        let (records, progress) = (0, now.mono);
-        self.begin_joining(token, Joining { snapshots, reader, resumed, records, progress }, now);
+        let (records, progress, news) = (0, now.mono, Vec::new());
+        let joining = Joining { snapshots, reader, resumed, records, progress, news };
+        self.begin_joining(token, joining, now);
         Ok(())
     }
 
@@ -305,7 +306,7 @@ impl<E: Engine> Shard<E> {
             .map(|((plan, (instruments, rejected)), id)| Subscribed {
                 subscription: *id,
                 at,
-                count: self.instruments_of(&plan.interest),
+                count: plan.interest.count(self.catalog.count()),
                 instruments: plan.listed.then_some(instruments.as_slice()),
                 rejected,
             })
@@ -318,11 +319,6 @@ impl<E: Engine> Shard<E> {
         });
         self.note(token, frames);
         ids
-    }
-
-    pub(super) fn instruments_of(&self, interest: &Interest) -> u32 {
-        let all = if interest.all { self.catalog.count() } else { interest.instruments.len() };
-        all as u32
     }
 
     fn unsubscribe(
@@ -382,10 +378,10 @@ impl<E: Engine> Shard<E> {
 
     fn answer_unsubscribed(&mut self, token: u32, request: &Request, time_in: UnixNanos) {
         let subscriptions = &self.connections[token as usize].subscriptions;
-        let count = |s: &Subscription| s.interests().map(|i| self.instruments_of(i)).max();
+        let known = self.catalog.count();
         let remaining: Vec<Remaining> = subscriptions
             .iter()
-            .map(|s| Remaining { subscription: s.id, count: count(s).unwrap_or(0) })
+            .map(|s| Remaining { subscription: s.id, count: s.instruments(known) })
             .collect();
         self.answer(token, |out| answer_to(request, time_in).unsubscribed(&remaining, out));
     }
@@ -426,7 +422,7 @@ impl<E: Engine> Shard<E> {
             shown.push(answer::Subscription {
                 schemas: interests.fold(0, |mask, interest| mask | interest.schemas),
                 symbols: (symbols[..] != ["*"]).then_some(symbols.as_slice()),
-                count: subscription.interests().map(|i| self.instruments_of(i)).max().unwrap_or(0),
+                count: subscription.instruments(self.catalog.count()),
                 policy: subscription.policy,
                 max_rate: subscription.interests().map(|i| i.max_rate).find(|rate| *rate > 0),
                 counts: Counts {
