@@ -30,6 +30,7 @@ struct Span {
     bytes: Range<usize>,
     marks: Range<usize>,
     keys: Range<usize>,
+    positions: (u64, u64),
     frozen: Option<Rc<Shared>>,
 }
 
@@ -46,12 +47,20 @@ pub(super) struct Fanout {
     marks: Vec<Mark>,
     keys: Vec<Key>,
     spans: Vec<Span>,
+    /// The positions of this turn: where it began, and as far as it has read.
+    positions: (u64, u64),
 }
 
 impl Fanout {
     pub(super) fn with_capacity(bytes: usize) -> Self {
         let arena = Vec::with_capacity(bytes);
-        Self { arena, marks: Vec::new(), keys: Vec::new(), spans: Vec::new() }
+        let (marks, keys, spans) = (Vec::new(), Vec::new(), Vec::new());
+        Self { arena, marks, keys, spans, positions: (0, 0) }
+    }
+
+    /// The ring was read from one position to another.
+    pub(super) fn moved(&mut self, positions: (u64, u64)) {
+        self.positions = positions;
     }
 
     fn clear(&mut self) {
@@ -66,7 +75,8 @@ impl Fanout {
         let bytes = from.0..self.arena.len();
         let (marks, keys) = (from.1..self.marks.len(), from.2..self.keys.len());
         if !bytes.is_empty() {
-            self.spans.push(Span { audience, bytes, marks, keys, frozen: None });
+            let positions = self.positions;
+            self.spans.push(Span { audience, bytes, marks, keys, positions, frozen: None });
         }
     }
 
@@ -82,6 +92,7 @@ impl Fanout {
                 bytes: Bytes::copy_from_slice(&self.arena[span.bytes.clone()]),
                 marks: self.marks[span.marks.clone()].to_vec(),
                 keys: self.keys[span.keys.clone()].to_vec(),
+                span: span.positions,
             })
         })
     }
@@ -237,6 +248,7 @@ impl<E: Engine> Shard<E> {
             Ok(taken) => taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => {
+                self.connections[target.token as usize].writable = false;
                 let gone = Farewell::new(CloseReason::WriteError, error.to_string());
                 self.leaving.push((target.token, gone));
                 return;
@@ -314,6 +326,7 @@ impl<E: Engine> Shard<E> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.writable = false,
             Err(error) => {
+                connection.writable = false;
                 let gone = Farewell::new(CloseReason::WriteError, error.to_string());
                 self.leaving.push((token, gone));
             }

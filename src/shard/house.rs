@@ -3,6 +3,8 @@
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::clock::{Now, SECOND, Timeline, UnixNanos};
 use crate::limits::{FAREWELL, HEARTBEAT_BUSY, JOIN_STALL, LINGER, MAX_RATES, SWEEP, SWEEP_SHARE};
 use crate::shard::Shard;
@@ -191,15 +193,22 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// Tells everybody a text.
+    /// Tells everybody a text; those that have not read as far yet, when they have.
     fn announce(&mut self, text: &str) {
         let mut frames = Vec::new();
         frame::text_frame(text, &mut frames);
+        let frames = Bytes::from(frames);
         let tokens: Vec<u32> = self.connections.iter().map(|(token, _)| token as u32).collect();
         for token in tokens {
-            let connection = &self.connections[token as usize];
-            if connection.speech != Speech::Echo && !connection.is_closing() {
-                self.note(token, frames.clone());
+            let connection = &mut self.connections[token as usize];
+            match &mut connection.phase {
+                _ if connection.speech == Speech::Echo => {}
+                Phase::Closing { .. } => {}
+                Phase::Joining(joining) => joining.news.push(frames.clone()),
+                Phase::Live | Phase::Behind => {
+                    connection.backlog.push_note(frames.clone());
+                    self.heat(token);
+                }
             }
         }
     }
@@ -238,17 +247,18 @@ impl<E: Engine> Shard<E> {
     pub(super) fn close(&mut self, token: u32, farewell: Farewell, now: Now) {
         let Farewell { reason, words } = farewell;
         let Some(code) = reason.code() else { return self.end(token, reason) };
-        let mut frames = Vec::new();
-        let connection = &self.connections[token as usize];
-        if connection.is_closing() {
+        if self.connections[token as usize].is_closing() {
             return;
         }
+        self.send_waiting(token);
+        let mut frames = Vec::new();
+        let connection = &self.connections[token as usize];
         if connection.speech != Speech::Echo {
             let closing = message::Closing {
                 reason,
                 message: &words,
                 reconnect_after_ms: Self::reconnect_after(connection.session),
-                at: self.at(self.reader.seq()),
+                at: self.at(self.written(connection)),
             };
             frame::text_with(&mut frames, |out| closing.write(out));
         }
@@ -259,6 +269,7 @@ impl<E: Engine> Shard<E> {
 
     /// Answers a client's close frame and lets it go.
     pub(super) fn client_closes(&mut self, token: u32, code: Option<u16>, now: Now) {
+        self.send_waiting(token);
         let mut frames = Vec::new();
         match code {
             Some(code) => frame::close_frame(code, "", &mut frames),
@@ -266,6 +277,23 @@ impl<E: Engine> Shard<E> {
         }
         self.tally.closed(CloseReason::ClientClosed);
         self.say_goodbye(token, frames, now);
+    }
+
+    /// Writes what was noted for a connection in this turn, as far as its socket takes it: an
+    /// answer or a status is not lost to a farewell that follows at once.
+    fn send_waiting(&mut self, token: u32) {
+        while self.connections[token as usize].hot {
+            self.flush_hot();
+        }
+    }
+
+    /// The last position that was fully written to a connection.
+    fn written(&self, connection: &Connection) -> u64 {
+        match &connection.phase {
+            Phase::Joining(joining) => connection.backlog.sent(joining.reader.seq()),
+            Phase::Behind => connection.backlog.sent_before_loss(),
+            Phase::Live | Phase::Closing { .. } => connection.backlog.sent(self.reader.seq()),
+        }
     }
 
     fn say_goodbye(&mut self, token: u32, frames: Vec<u8>, now: Now) {

@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::clock::{Now, unix_now};
 use crate::limits::{CATCHUP_PER_TURN, PIECE_BYTES, PIECES_AT_ONCE};
 use crate::ring::{Lost, Reader};
@@ -54,6 +56,8 @@ pub struct Joining {
     pub records: u64,
     /// When it last got on.
     pub progress: Instant,
+    /// Messages for all that stand behind records which it has not got yet.
+    pub news: Vec<Bytes>,
 }
 
 impl<E: Engine> Shard<E> {
@@ -189,24 +193,25 @@ impl<E: Engine> Shard<E> {
         if joining.reader.position() >= self.reader.position() {
             return self.go_live(token);
         }
+        let before = joining.reader.seq();
         let lost = joining.reader.read_until(self.reader.position(), &mut self.piece).lost;
         let (resumed, last) = (joining.resumed, joining.reader.seq());
         if let Some(lost) = lost {
             self.tell_gap(token, lost, "not_retained");
         }
-        let shared = self.frame_piece(token, resumed, last);
+        let shared = self.frame_piece(token, resumed, (before, last));
         let connection = &mut self.connections[token as usize];
         connection.backlog.push_shared(&Rc::new(shared), 0);
         self.heat(token);
     }
 
     /// Frames what the connection asked for of the piece, and counts it.
-    fn frame_piece(&mut self, token: u32, resumed: bool, last: u64) -> Shared {
+    fn frame_piece(&mut self, token: u32, resumed: bool, span: (u64, u64)) -> Shared {
         let Self { connections, piece, texts, catalog, .. } = self;
         let connection = &mut connections[token as usize];
         let encoding = connection.encoding();
         let flags = if resumed { batch::CATCH_UP } else { 0 };
-        let stamp = Stamp { epoch: self.epoch, ts_send: unix_now(), flags, last };
+        let stamp = Stamp { epoch: self.epoch, ts_send: unix_now(), flags, last: span.1 };
         let (mut bytes, mut marks, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         let mut framer = Framer::new(encoding, stamp, &mut bytes, &mut marks);
         for place in 0..piece.len() {
@@ -230,21 +235,22 @@ impl<E: Engine> Shard<E> {
             joining.records += numbered;
         }
         self.tally.records += numbered;
-        Shared { bytes: bytes.into(), marks, keys }
+        Shared { bytes: bytes.into(), marks, keys, span }
     }
 
     /// The connection has read as far as the shard: it joins its audience.
     fn go_live(&mut self, token: u32) {
         let seq = self.reader.seq();
         let connection = &mut self.connections[token as usize];
-        if let Phase::Joining(joining) = &connection.phase
-            && joining.resumed
-        {
-            let live =
-                message::Live { at: Position { epoch: self.epoch, seq }, records: joining.records };
-            let mut frames = Vec::new();
-            frame::text_with(&mut frames, |out| live.write(out));
-            connection.note(frames);
+        if let Phase::Joining(joining) = &mut connection.phase {
+            let (at, records) = (Position { epoch: self.epoch, seq }, joining.records);
+            let mut news = std::mem::take(&mut joining.news);
+            if joining.resumed {
+                let mut frames = Vec::new();
+                frame::text_with(&mut frames, |out| message::Live { at, records }.write(out));
+                news.push(frames.into());
+            }
+            news.into_iter().for_each(|frames| connection.backlog.push_note(frames));
         }
         connection.join(token, &mut self.audiences, false);
         self.note_behind(token);

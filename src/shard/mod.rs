@@ -232,7 +232,9 @@ impl<E: Engine> Shard<E> {
 
     /// Drains one batch of the ring into the segment and hands it on.
     fn drain_ring(&mut self, now: Now) -> usize {
+        let before = self.reader.seq();
         let lost = self.reader.read(&mut self.segment).lost;
+        self.fanout.moved((before, self.reader.seq()));
         if let Some(lost) = lost {
             self.lapped(lost);
         }

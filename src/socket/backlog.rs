@@ -36,6 +36,8 @@ pub struct Shared {
     pub marks: Vec<Mark>,
     /// What the records were: a value of the caller's for each.
     pub keys: Vec<u32>,
+    /// The position that a connection has got to before it gets them, and with the last of them.
+    pub span: (u64, u64),
 }
 
 impl Shared {
@@ -55,6 +57,7 @@ impl Shared {
             bytes: Bytes::copy_from_slice(&self.bytes[from..]),
             marks: self.marks[first..].iter().map(shift).collect(),
             keys: self.keys[before as usize..].to_vec(),
+            span: self.span,
         }
     }
 }
@@ -67,7 +70,8 @@ enum Run {
     },
     Note(Bytes),
     Count(Bytes),
-    Sealed(Bytes),
+    /// With the position that it ends at.
+    Sealed(Bytes, u64),
     /// Notes that overtake, in their order, as one run: thousands may come with one read.
     Urgent(BytesMut),
 }
@@ -76,7 +80,7 @@ impl Run {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Data { shared, range } => &shared.bytes[range.clone()],
-            Self::Note(bytes) | Self::Count(bytes) | Self::Sealed(bytes) => bytes,
+            Self::Note(bytes) | Self::Count(bytes) | Self::Sealed(bytes, _) => bytes,
             Self::Urgent(bytes) => bytes,
         }
     }
@@ -88,7 +92,7 @@ impl Run {
     /// The keys of its records after the first `begun` bytes, which end a frame.
     fn keys(&self, begun: usize) -> &[u32] {
         match self {
-            Self::Note(_) | Self::Count(_) | Self::Sealed(_) | Self::Urgent(_) => &[],
+            Self::Note(_) | Self::Count(_) | Self::Sealed(..) | Self::Urgent(_) => &[],
             Self::Data { shared, range } => {
                 let from = shared.records_before(range.start + begun);
                 &shared.keys[from..shared.records_before(range.end)]
@@ -99,9 +103,24 @@ impl Run {
     /// Bytes of notes in it.
     fn note_len(&self) -> usize {
         match self {
-            Self::Data { .. } | Self::Sealed(_) => 0,
+            Self::Data { .. } | Self::Sealed(..) => 0,
             Self::Note(_) | Self::Count(_) | Self::Urgent(_) => self.len(),
         }
+    }
+
+    /// The position that one who has got all of it has got to, where it is the end of its data.
+    fn position(&self) -> Option<u64> {
+        match self {
+            Self::Data { shared, range } => {
+                (range.end == shared.bytes.len()).then_some(shared.span.1)
+            }
+            Self::Sealed(_, position) => Some(*position),
+            Self::Note(_) | Self::Count(_) | Self::Urgent(_) => None,
+        }
+    }
+
+    fn is_data(&self) -> bool {
+        matches!(self, Self::Data { .. } | Self::Sealed(..))
     }
 
     /// Takes the first `n` bytes off.
@@ -114,7 +133,11 @@ impl Run {
             }
             Self::Note(bytes) => Self::Note(bytes.split_to(n)),
             Self::Count(bytes) => Self::Count(bytes.split_to(n)),
-            Self::Sealed(bytes) => Self::Sealed(bytes.split_to(n)),
+            // Where that is not all of it, it ends at no known position.
+            Self::Sealed(bytes, position) => {
+                let position = if n == bytes.len() { *position } else { 0 };
+                Self::Sealed(bytes.split_to(n), position)
+            }
             Self::Urgent(bytes) => Self::Urgent(bytes.split_to(n)),
         }
     }
@@ -149,6 +172,8 @@ pub struct Backlog {
     bytes: usize,
     notes: usize,
     begun: usize,
+    /// The position up to which all data was sent, when data waits or was dropped.
+    sent: u64,
 }
 
 impl Backlog {
@@ -167,6 +192,17 @@ impl Backlog {
         self.runs.is_empty()
     }
 
+    /// The position up to which all data was sent, of a connection that has got to `position` where
+    /// none waits. Data that was dropped was not sent.
+    pub fn sent(&self, position: u64) -> u64 {
+        if self.runs.iter().any(Run::is_data) { self.sent } else { position }
+    }
+
+    /// The position up to which all data was sent before any was dropped.
+    pub fn sent_before_loss(&self) -> u64 {
+        self.sent
+    }
+
     /// Appends text or control frames.
     pub fn push_note(&mut self, frames: Bytes) {
         self.push(Run::Note(frames));
@@ -181,7 +217,7 @@ impl Backlog {
     pub fn seal(&mut self) {
         for run in &mut self.runs {
             if let Run::Data { shared, range } = run {
-                *run = Run::Sealed(shared.bytes.slice(range.clone()));
+                *run = Run::Sealed(shared.bytes.slice(range.clone()), shared.span.1);
             }
         }
     }
@@ -193,6 +229,9 @@ impl Backlog {
     pub fn push_shared(&mut self, shared: &Rc<Shared>, from: usize) {
         if self.runs.is_empty() {
             self.begun = missing(&shared.bytes, from);
+        }
+        if !self.runs.iter().any(Run::is_data) {
+            self.sent = self.sent.max(shared.span.0);
         }
         let unsent = shared.bytes.len() - from;
         self.push(if unsent * 2 >= shared.bytes.len() {
@@ -254,6 +293,7 @@ impl Backlog {
             let sent = front.split_to(part);
             self.notes -= sent.note_len();
             if front.len() == 0 {
+                self.sent = sent.position().unwrap_or(0).max(self.sent);
                 self.runs.pop_front();
             }
             taken -= part;
@@ -274,7 +314,7 @@ impl Backlog {
         let begun = self.split_begun();
         self.runs.retain(|run| {
             run.keys(0).iter().for_each(|key| lost(*key));
-            matches!(run, Run::Note(_) | Run::Sealed(_) | Run::Urgent(_))
+            matches!(run, Run::Note(_) | Run::Sealed(..) | Run::Urgent(_))
         });
         begun.into_iter().for_each(|run| self.runs.push_front(run));
         self.bytes = self.runs.iter().map(Run::len).sum();
@@ -315,7 +355,7 @@ mod tests {
             marks.push(Mark { end: bytes.len() as u32, records: n as u32 + 1 });
         }
         let keys = fills.iter().map(|fill| u32::from(*fill)).collect();
-        Rc::new(Shared { bytes: bytes.into(), marks, keys })
+        Rc::new(Shared { bytes: bytes.into(), marks, keys, span: (0, 0) })
     }
 
     fn drain(backlog: &mut Backlog, step: usize) -> Vec<u8> {

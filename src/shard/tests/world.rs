@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::clock::Now;
 use crate::limits::{ClientLimits, QUEUE_MIN};
 use crate::ring::{Progresses, Writer, ring};
-use crate::shard::command::{Arrival, Mailbox, Speech};
+use crate::shard::command::{Arrival, Command, Mailbox, Speech};
 use crate::shard::{Parts, Shard, run};
 use crate::socket::write::{self, Engine, Write};
 use crate::wire::encoding::Encoding;
@@ -140,6 +140,11 @@ impl World {
         Peer { session, outbox, _stream: theirs }
     }
 
+    /// Gives the shard a command.
+    pub(super) fn tell(&self, command: Command) {
+        assert!(self.mailbox.send(command).is_ok());
+    }
+
     /// A turn at the present time.
     pub(super) fn turn(&mut self) {
         self.shard.turn(self.now);
@@ -194,9 +199,10 @@ fn record(schema: Schema, instrument: usize, sequence: u32) -> Vec<u8> {
             let hd = header::<TradeMsg>(rtype::MBP_0, publisher, id, 1);
             bytes_of(&TradeMsg { hd, sequence, ..TradeMsg::default() }).to_vec()
         }
-        Schema::Mbp1 => {
+        Schema::Mbp1 | Schema::Tbbo => {
             let hd = header::<Mbp1Msg>(rtype::MBP_1, publisher, id, 1);
-            bytes_of(&Mbp1Msg { hd, sequence, ..Mbp1Msg::default() }).to_vec()
+            let action = if schema == Schema::Tbbo { b'T' } else { b'M' } as std::ffi::c_char;
+            bytes_of(&Mbp1Msg { hd, action, sequence, ..Mbp1Msg::default() }).to_vec()
         }
         _ => {
             let hd = header::<BboMsg>(rtype::BBO_1S, publisher, id, 1);
