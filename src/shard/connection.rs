@@ -313,6 +313,7 @@ impl Connection {
     /// Makes it a member of the audience of its subscriptions: the shared one, or, where states
     /// wait that only it has not got, one of its own, in which its policies hold.
     pub fn join(&mut self, token: u32, audiences: &mut Audiences, alone: bool) {
+        let alone = alone || self.conflates();
         let mut shares: Vec<(&mut Share, Delivery)> = self
             .subscriptions
             .iter_mut()
@@ -322,10 +323,6 @@ impl Connection {
             })
             .collect();
         shares.sort_by(|(a, _), (b, _)| a.interest.cmp(&b.interest));
-        let waits = |(share, _): &(&mut Share, Delivery)| {
-            share.interest.max_rate == 0 && !share.waiting.is_empty()
-        };
-        let alone = alone || shares.iter().any(waits);
         self.phase = if alone { Phase::Behind } else { Phase::Live };
         if shares.is_empty() {
             self.phase = Phase::Live;
@@ -392,6 +389,13 @@ impl Connection {
         }
         self.records += u64::from(sent);
         sent
+    }
+
+    /// Do states wait that the next record of the same key supersedes? Not those at a rate, which
+    /// wait by themselves.
+    pub fn conflates(&self) -> bool {
+        let mut shares = self.subscriptions.iter().flat_map(|s| &s.shares);
+        shares.any(|share| share.interest.max_rate == 0 && !share.waiting.is_empty())
     }
 
     /// May all records in its backlog be superseded, whichever subscription asks for them? Not

@@ -210,7 +210,10 @@ impl<E: Engine> Shard<E> {
         let Self { connections, piece, texts, catalog, .. } = self;
         let connection = &mut connections[token as usize];
         let encoding = connection.encoding();
-        let flags = if resumed { batch::CATCH_UP } else { 0 };
+        let mut flags = if resumed { batch::CATCH_UP } else { 0 };
+        if connection.conflates() {
+            flags |= batch::CONFLATED;
+        }
         let stamp = Stamp { epoch: self.epoch, ts_send: unix_now(), flags, last: span.1 };
         let (mut bytes, mut marks, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         let mut framer = Framer::new(encoding, stamp, &mut bytes, &mut marks);

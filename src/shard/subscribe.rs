@@ -357,6 +357,10 @@ impl<E: Engine> Shard<E> {
         let Self { connections, audiences, progress, id, .. } = self;
         let connection = &mut connections[token as usize];
         connection.leave(token, audiences);
+        if chosen.is_none() {
+            // What is queued for the part that ends was counted for a subscription that goes on.
+            connection.backlog.seal();
+        }
         for subscription in &mut connection.subscriptions {
             if chosen.is_none_or(|chosen| chosen == subscription.id) {
                 subscription.subtract(schemas, indices.as_deref());

@@ -186,3 +186,42 @@ fn a_rate_holds_while_a_snapshot_is_on_its_way() {
     assert_eq!(states.collect::<Vec<_>>(), [1, 20]);
     assert_eq!((counts(&beat, 0), counts(&beat, 1)), ((2, 9), (10, 0)));
 }
+
+#[test]
+fn a_part_that_was_taken_out_still_counts_what_was_queued_for_it() {
+    let mut world = World::new();
+    let peer = subscribed(&mut world, r#"{"schema":"mbp-1","symbols":["AA","AB"]}"#);
+    block(&peer);
+    let queued = fill(&mut world, 0.9);
+    ask(&mut world, &peer, "unsubscribe", r#"{"schema":"mbp-1","symbols":["AA"]}"#);
+    world.turn();
+    for _ in 0..40 {
+        world.commit(&[(MBP, 1); 50]);
+        world.turn();
+    }
+    open(&mut world, &peer);
+    let (seen, beat) = received(&peer);
+    let (received, last) = (seen.len() as u64, seen.last().unwrap().2);
+    assert_eq!((received, last), (queued + 1, queued + 2000));
+    assert_eq!(counts(&beat, 0), (received, 1999));
+}
+
+#[test]
+fn a_record_that_supersedes_a_state_while_a_client_joins_is_flagged() {
+    let mut world = World::new();
+    let peer = subscribed(&mut world, r#"{"schema":"mbp-1","symbols":["AA"]}"#);
+    block(&peer);
+    fill(&mut world, 1.1);
+    // Many answers keep it from joining before the next record.
+    (0..300).for_each(|_| ask(&mut world, &peer, "subscriptions", "{}"));
+    ask(&mut world, &peer, "subscribe", r#"{"schema":"trades","symbols":["AB"]}"#);
+    world.commit(&[(MBP, 0)]);
+    world.turn();
+    open(&mut world, &peer);
+    let flagged =
+        items(&peer.outbox.borrow().taken, true).into_iter().find_map(|item| match item {
+            Item::Data { flags, records, .. } if !records.is_empty() => Some(flags),
+            _ => None,
+        });
+    assert_eq!(flagged, Some(crate::wire::batch::CONFLATED));
+}
