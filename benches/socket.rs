@@ -15,8 +15,8 @@ const TRADE: usize = 56;
 fn shared(records: usize) -> Rc<Shared> {
     let mut bytes = Vec::new();
     frame::message_frame(Opcode::Binary, &vec![7; 24 + records * TRADE], &mut bytes);
-    let marks = vec![Mark { end: bytes.len() as u32, records: records as u32 }];
-    Rc::new(Shared { bytes: bytes.into(), marks, keys: vec![1; records], span: (0, 0) })
+    let marks = vec![Mark { end: bytes.len() as u32, records: records as u32, seq: 0 }];
+    Rc::new(Shared { bytes: bytes.into(), marks, keys: vec![1; records], after: 0 })
 }
 
 /// A turn's frame kept for a connection, and taken by the kernel in pieces.

@@ -113,7 +113,7 @@ impl<'a> Framer<'a> {
         frame::close_head(self.out, open.start, opcode);
         self.records += u32::from(open.count);
         let end = (self.out.len() - self.base) as u32;
-        self.marks.push(Mark { end, records: self.records });
+        self.marks.push(Mark { end, records: self.records, seq: cursor });
     }
 }
 

@@ -30,7 +30,7 @@ struct Span {
     bytes: Range<usize>,
     marks: Range<usize>,
     keys: Range<usize>,
-    positions: (u64, u64),
+    after: u64,
     frozen: Option<Rc<Shared>>,
 }
 
@@ -47,20 +47,20 @@ pub(super) struct Fanout {
     marks: Vec<Mark>,
     keys: Vec<Key>,
     spans: Vec<Span>,
-    /// The positions of this turn: where it began, and as far as it has read.
-    positions: (u64, u64),
+    /// The position at which the turn began.
+    after: u64,
 }
 
 impl Fanout {
     pub(super) fn with_capacity(bytes: usize) -> Self {
         let arena = Vec::with_capacity(bytes);
         let (marks, keys, spans) = (Vec::new(), Vec::new(), Vec::new());
-        Self { arena, marks, keys, spans, positions: (0, 0) }
+        Self { arena, marks, keys, spans, after: 0 }
     }
 
-    /// The ring was read from one position to another.
-    pub(super) fn moved(&mut self, positions: (u64, u64)) {
-        self.positions = positions;
+    /// A turn begins at this position.
+    pub(super) fn begin(&mut self, after: u64) {
+        self.after = after;
     }
 
     fn clear(&mut self) {
@@ -75,8 +75,8 @@ impl Fanout {
         let bytes = from.0..self.arena.len();
         let (marks, keys) = (from.1..self.marks.len(), from.2..self.keys.len());
         if !bytes.is_empty() {
-            let positions = self.positions;
-            self.spans.push(Span { audience, bytes, marks, keys, positions, frozen: None });
+            let after = self.after;
+            self.spans.push(Span { audience, bytes, marks, keys, after, frozen: None });
         }
     }
 
@@ -92,7 +92,7 @@ impl Fanout {
                 bytes: Bytes::copy_from_slice(&self.arena[span.bytes.clone()]),
                 marks: self.marks[span.marks.clone()].to_vec(),
                 keys: self.keys[span.keys.clone()].to_vec(),
-                span: span.positions,
+                after: span.after,
             })
         })
     }

@@ -287,12 +287,12 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// The last position that was fully written to a connection.
+    /// The last position that a connection will have been sent: a frame begun is finished.
     fn written(&self, connection: &Connection) -> u64 {
         match &connection.phase {
-            Phase::Joining(joining) => connection.backlog.sent(joining.reader.seq()),
-            Phase::Behind => connection.backlog.sent_before_loss(),
-            Phase::Live | Phase::Closing { .. } => connection.backlog.sent(self.reader.seq()),
+            Phase::Joining(joining) => connection.backlog.cursor(joining.reader.seq()),
+            Phase::Behind => connection.backlog.cursor_before_loss(),
+            Phase::Live | Phase::Closing { .. } => connection.backlog.cursor(self.reader.seq()),
         }
     }
 

@@ -199,14 +199,14 @@ impl<E: Engine> Shard<E> {
         if let Some(lost) = lost {
             self.tell_gap(token, lost, "not_retained");
         }
-        let shared = self.frame_piece(token, resumed, (before, last));
+        let shared = self.frame_piece(token, resumed, before, last);
         let connection = &mut self.connections[token as usize];
         connection.backlog.push_shared(&Rc::new(shared), 0);
         self.heat(token);
     }
 
     /// Frames what the connection asked for of the piece, and counts it.
-    fn frame_piece(&mut self, token: u32, resumed: bool, span: (u64, u64)) -> Shared {
+    fn frame_piece(&mut self, token: u32, resumed: bool, after: u64, last: u64) -> Shared {
         let Self { connections, piece, texts, catalog, .. } = self;
         let connection = &mut connections[token as usize];
         let encoding = connection.encoding();
@@ -214,7 +214,7 @@ impl<E: Engine> Shard<E> {
         if connection.conflates() {
             flags |= batch::CONFLATED;
         }
-        let stamp = Stamp { epoch: self.epoch, ts_send: unix_now(), flags, last: span.1 };
+        let stamp = Stamp { epoch: self.epoch, ts_send: unix_now(), flags, last };
         let (mut bytes, mut marks, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         let mut framer = Framer::new(encoding, stamp, &mut bytes, &mut marks);
         for place in 0..piece.len() {
@@ -238,7 +238,7 @@ impl<E: Engine> Shard<E> {
             joining.records += numbered;
         }
         self.tally.records += numbered;
-        Shared { bytes: bytes.into(), marks, keys, span }
+        Shared { bytes: bytes.into(), marks, keys, after }
     }
 
     /// The connection has read as far as the shard: it joins its audience.

@@ -232,9 +232,8 @@ impl<E: Engine> Shard<E> {
 
     /// Drains one batch of the ring into the segment and hands it on.
     fn drain_ring(&mut self, now: Now) -> usize {
-        let before = self.reader.seq();
+        self.fanout.begin(self.reader.seq());
         let lost = self.reader.read(&mut self.segment).lost;
-        self.fanout.moved((before, self.reader.seq()));
         if let Some(lost) = lost {
             self.lapped(lost);
         }

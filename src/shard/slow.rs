@@ -190,7 +190,7 @@ impl<E: Engine> Shard<E> {
             return false;
         }
         self.tally.delivered(&keys, 1);
-        let shared = Rc::new(Shared { bytes: bytes.into(), marks, keys, span: (0, stamp.last) });
+        let shared = Rc::new(Shared { bytes: bytes.into(), marks, keys, after: 0 });
         connection.backlog.push_shared(&shared, 0);
         connection.last_data = now.mono;
         self.heat(token);

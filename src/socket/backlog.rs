@@ -18,13 +18,16 @@ use bytes::{Bytes, BytesMut};
 use super::write::Parts;
 use crate::limits::PARTS_PER_WRITE;
 
-/// A frame of a [`Shared`] run: where it ends, and how many of the run's records came before that.
+/// A frame of a [`Shared`] run: where it ends, how many of the run's records came before that, and
+/// its cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Bytes from the start of the run to the end of the frame.
     pub end: u32,
     /// Records in the run up to the end of the frame.
     pub records: u32,
+    /// The position that one who has got it has got to.
+    pub seq: u64,
 }
 
 /// Frames that several connections may hold, with what was in them.
@@ -36,8 +39,8 @@ pub struct Shared {
     pub marks: Vec<Mark>,
     /// What the records were: a value of the caller's for each.
     pub keys: Vec<u32>,
-    /// The position that a connection has got to before it gets them, and with the last of them.
-    pub span: (u64, u64),
+    /// The position that one who gets them had got to before.
+    pub after: u64,
 }
 
 impl Shared {
@@ -47,17 +50,26 @@ impl Shared {
         at.checked_sub(1).map_or(0, |last| self.marks[last].records as usize)
     }
 
+    /// The cursor of the last frame that ends at byte `boundary` or before.
+    fn position(&self, boundary: usize) -> u64 {
+        let at = self.marks.partition_point(|mark| mark.end as usize <= boundary);
+        at.checked_sub(1).map_or(self.after, |last| self.marks[last].seq)
+    }
+
     /// A copy of what follows byte `from`, which may lie inside of a frame.
     fn rest(&self, from: usize) -> Self {
         let first = self.marks.partition_point(|mark| mark.end as usize <= from);
         let before = first.checked_sub(1).map_or(0, |last| self.marks[last].records);
-        let shift =
-            |mark: &Mark| Mark { end: mark.end - from as u32, records: mark.records - before };
+        let shift = |mark: &Mark| Mark {
+            end: mark.end - from as u32,
+            records: mark.records - before,
+            ..*mark
+        };
         Self {
             bytes: Bytes::copy_from_slice(&self.bytes[from..]),
             marks: self.marks[first..].iter().map(shift).collect(),
             keys: self.keys[before as usize..].to_vec(),
-            span: self.span,
+            after: self.position(from),
         }
     }
 }
@@ -67,11 +79,10 @@ enum Run {
     Data {
         shared: Rc<Shared>,
         range: Range<usize>,
+        sealed: bool,
     },
     Note(Bytes),
     Count(Bytes),
-    /// With the position that it ends at.
-    Sealed(Bytes, u64),
     /// Notes that overtake, in their order, as one run: thousands may come with one read.
     Urgent(BytesMut),
 }
@@ -79,8 +90,8 @@ enum Run {
 impl Run {
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Data { shared, range } => &shared.bytes[range.clone()],
-            Self::Note(bytes) | Self::Count(bytes) | Self::Sealed(bytes, _) => bytes,
+            Self::Data { shared, range, .. } => &shared.bytes[range.clone()],
+            Self::Note(bytes) | Self::Count(bytes) => bytes,
             Self::Urgent(bytes) => bytes,
         }
     }
@@ -89,11 +100,12 @@ impl Run {
         self.bytes().len()
     }
 
-    /// The keys of its records after the first `begun` bytes, which end a frame.
+    /// The keys of its records after the first `begun` bytes, which end a frame; none of sealed ones.
     fn keys(&self, begun: usize) -> &[u32] {
         match self {
-            Self::Note(_) | Self::Count(_) | Self::Sealed(..) | Self::Urgent(_) => &[],
-            Self::Data { shared, range } => {
+            Self::Note(_) | Self::Count(_) | Self::Urgent(_) => &[],
+            Self::Data { sealed: true, .. } => &[],
+            Self::Data { shared, range, .. } => {
                 let from = shared.records_before(range.start + begun);
                 &shared.keys[from..shared.records_before(range.end)]
             }
@@ -103,41 +115,29 @@ impl Run {
     /// Bytes of notes in it.
     fn note_len(&self) -> usize {
         match self {
-            Self::Data { .. } | Self::Sealed(..) => 0,
+            Self::Data { .. } => 0,
             Self::Note(_) | Self::Count(_) | Self::Urgent(_) => self.len(),
         }
     }
 
-    /// The position that one who has got all of it has got to, where it is the end of its data.
-    fn position(&self) -> Option<u64> {
+    /// The position of one who has got its first `begun` bytes, which end a frame.
+    fn position(&self, begun: usize) -> Option<u64> {
         match self {
-            Self::Data { shared, range } => {
-                (range.end == shared.bytes.len()).then_some(shared.span.1)
-            }
-            Self::Sealed(_, position) => Some(*position),
+            Self::Data { shared, range, .. } => Some(shared.position(range.start + begun)),
             Self::Note(_) | Self::Count(_) | Self::Urgent(_) => None,
         }
-    }
-
-    fn is_data(&self) -> bool {
-        matches!(self, Self::Data { .. } | Self::Sealed(..))
     }
 
     /// Takes the first `n` bytes off.
     fn split_to(&mut self, n: usize) -> Self {
         match self {
-            Self::Data { shared, range } => {
+            Self::Data { shared, range, sealed } => {
                 let head = range.start..range.start + n;
                 range.start = head.end;
-                Self::Data { shared: shared.clone(), range: head }
+                Self::Data { shared: shared.clone(), range: head, sealed: *sealed }
             }
             Self::Note(bytes) => Self::Note(bytes.split_to(n)),
             Self::Count(bytes) => Self::Count(bytes.split_to(n)),
-            // Where that is not all of it, it ends at no known position.
-            Self::Sealed(bytes, position) => {
-                let position = if n == bytes.len() { *position } else { 0 };
-                Self::Sealed(bytes.split_to(n), position)
-            }
             Self::Urgent(bytes) => Self::Urgent(bytes.split_to(n)),
         }
     }
@@ -172,8 +172,8 @@ pub struct Backlog {
     bytes: usize,
     notes: usize,
     begun: usize,
-    /// The position up to which all data was sent, when data waits or was dropped.
-    sent: u64,
+    /// The cursor of the last data frame that was begun, when data waits or was dropped.
+    begun_at: u64,
 }
 
 impl Backlog {
@@ -192,15 +192,19 @@ impl Backlog {
         self.runs.is_empty()
     }
 
-    /// The position up to which all data was sent, of a connection that has got to `position` where
-    /// none waits. Data that was dropped was not sent.
-    pub fn sent(&self, position: u64) -> u64 {
-        if self.runs.iter().any(Run::is_data) { self.sent } else { position }
+    /// The cursor of the last data frame that was sent, or begun, of a connection that is at
+    /// `position` where no data waits.
+    pub fn cursor(&self, position: u64) -> u64 {
+        if self.has_data() { self.begun_at } else { position }
     }
 
-    /// The position up to which all data was sent before any was dropped.
-    pub fn sent_before_loss(&self) -> u64 {
-        self.sent
+    /// The same of a connection whose data was dropped since.
+    pub fn cursor_before_loss(&self) -> u64 {
+        self.begun_at
+    }
+
+    fn has_data(&self) -> bool {
+        self.runs.iter().any(|run| matches!(run, Run::Data { .. }))
     }
 
     /// Appends text or control frames.
@@ -216,8 +220,8 @@ impl Backlog {
     /// Has the data that waits now sent whatever happens: an answer behind it counts it.
     pub fn seal(&mut self) {
         for run in &mut self.runs {
-            if let Run::Data { shared, range } = run {
-                *run = Run::Sealed(shared.bytes.slice(range.clone()), shared.span.1);
+            if let Run::Data { sealed, .. } = run {
+                *sealed = true;
             }
         }
     }
@@ -230,14 +234,15 @@ impl Backlog {
         if self.runs.is_empty() {
             self.begun = missing(&shared.bytes, from);
         }
-        if !self.runs.iter().any(Run::is_data) {
-            self.sent = self.sent.max(shared.span.0);
+        if !self.has_data() {
+            self.begun_at = shared.position(from + self.begun).max(self.begun_at);
         }
         let unsent = shared.bytes.len() - from;
         self.push(if unsent * 2 >= shared.bytes.len() {
-            Run::Data { shared: shared.clone(), range: from..shared.bytes.len() }
+            let range = from..shared.bytes.len();
+            Run::Data { shared: shared.clone(), range, sealed: false }
         } else {
-            Run::Data { shared: Rc::new(shared.rest(from)), range: 0..unsent }
+            Run::Data { shared: Rc::new(shared.rest(from)), range: 0..unsent, sealed: false }
         });
     }
 
@@ -292,8 +297,8 @@ impl Backlog {
             };
             let sent = front.split_to(part);
             self.notes -= sent.note_len();
+            self.begun_at = front.position(self.begun).unwrap_or(0).max(self.begun_at);
             if front.len() == 0 {
-                self.sent = sent.position().unwrap_or(0).max(self.sent);
                 self.runs.pop_front();
             }
             taken -= part;
@@ -314,7 +319,7 @@ impl Backlog {
         let begun = self.split_begun();
         self.runs.retain(|run| {
             run.keys(0).iter().for_each(|key| lost(*key));
-            matches!(run, Run::Note(_) | Run::Sealed(..) | Run::Urgent(_))
+            matches!(run, Run::Note(_) | Run::Data { sealed: true, .. } | Run::Urgent(_))
         });
         begun.into_iter().for_each(|run| self.runs.push_front(run));
         self.bytes = self.runs.iter().map(Run::len).sum();
@@ -352,10 +357,10 @@ mod tests {
         let (mut bytes, mut marks) = (Vec::new(), Vec::new());
         for (n, fill) in fills.iter().enumerate() {
             bytes.extend(frame(*fill, payload));
-            marks.push(Mark { end: bytes.len() as u32, records: n as u32 + 1 });
+            marks.push(Mark { end: bytes.len() as u32, records: n as u32 + 1, seq: n as u64 + 1 });
         }
         let keys = fills.iter().map(|fill| u32::from(*fill)).collect();
-        Rc::new(Shared { bytes: bytes.into(), marks, keys, span: (0, 0) })
+        Rc::new(Shared { bytes: bytes.into(), marks, keys, after: 0 })
     }
 
     fn drain(backlog: &mut Backlog, step: usize) -> Vec<u8> {
@@ -387,6 +392,29 @@ mod tests {
             }
             assert_eq!(drain(&mut backlog, 7), all[sent..], "after {sent} bytes");
         }
+    }
+
+    #[test]
+    fn its_cursor_is_that_of_the_frame_that_was_begun() {
+        for direct in 0..3 * 22 {
+            for sent in 0..3 * 22 - direct {
+                let mut backlog = Backlog::default();
+                backlog.push_shared(&shared(b"abc", 20), direct);
+                backlog.advance(sent);
+                assert_eq!(
+                    backlog.cursor(9),
+                    (direct + sent).div_ceil(22) as u64,
+                    "{direct} {sent}"
+                );
+            }
+        }
+        let mut backlog = Backlog::default();
+        backlog.push_shared(&shared(b"abc", 20), 0);
+        backlog.advance(23);
+        backlog.drop_data(|_| ());
+        assert_eq!((backlog.cursor(9), backlog.cursor_before_loss()), (2, 2));
+        backlog.advance(21);
+        assert_eq!((backlog.cursor(9), backlog.cursor_before_loss()), (9, 2));
     }
 
     #[test]
