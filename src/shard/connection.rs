@@ -46,7 +46,7 @@ pub struct Subscription {
     shares: Vec<Share>,
     /// Counted before the present audience was joined, or outside of one.
     counted: Counts,
-    /// The connection's records when it began: those before were not for it.
+    /// The records framed for the connection when it began: those were not for it.
     since: u64,
 }
 
@@ -129,7 +129,7 @@ impl Subscription {
         self.interests().any(|interest| interest.max_rate == 0 && interest.asks_for(key))
     }
 
-    /// Is a record of this key, which came after `before` records of the connection, for it?
+    /// Is a record of this key, framed after `before` others of the connection, for it?
     fn has_counted(&self, before: u64, key: Key) -> bool {
         self.since <= before && self.asks_for(key)
     }
@@ -237,6 +237,8 @@ pub struct Connection {
     pub phase: Phase,
     /// Records delivered outside of the present audience.
     records: u64,
+    /// Records that were framed, dropped, and are no longer counted.
+    taken_back: u64,
     /// The audience's records when it was joined.
     records_base: u64,
     /// Bytes that the kernel took.
@@ -285,6 +287,7 @@ impl Connection {
             subscriptions: Vec::new(),
             phase: Phase::Live,
             records: 0,
+            taken_back: 0,
             records_base: 0,
             bytes: 0,
             next_id: 1,
@@ -375,7 +378,7 @@ impl Connection {
 
     /// Adds a subscription. It is in no audience.
     pub fn subscribe(&mut self, id: u32, interest: Interest, policy: Option<Policy>) {
-        self.subscriptions.push(Subscription::new(id, interest, policy, self.records));
+        self.subscriptions.push(Subscription::new(id, interest, policy, self.framed()));
     }
 
     /// Takes a record with these keys (a trade of `mbp-1` has two) while it is in no audience. Is
@@ -414,22 +417,35 @@ impl Connection {
         }
     }
 
+    /// Records that were ever framed for it while it was in no audience, or in earlier ones.
+    fn framed(&self) -> u64 {
+        self.records + self.taken_back
+    }
+
+    /// Of records framed for it, the last ones: their keys, each with how many were framed before.
+    fn last_framed(&self, keys: &[Key]) -> impl Iterator<Item = (u64, Key)> {
+        let numbered = || keys.iter().copied().filter(|key| is_numbered(*key));
+        (self.framed() - numbered().count() as u64..).zip(numbered())
+    }
+
     /// Counts records back that were framed for it, as the last ones, and dropped. It is in no
     /// audience.
     pub fn take_back(&mut self, keys: &[Key]) {
-        self.records -= keys.iter().filter(|key| is_numbered(**key)).count() as u64;
-        for (before, key) in numbered(self.records, keys) {
-            let asking = self.subscriptions.iter_mut().filter(|s| s.has_counted(before, key));
+        let dropped: Vec<(u64, Key)> = self.last_framed(keys).collect();
+        for (before, key) in &dropped {
+            let asking = self.subscriptions.iter_mut().filter(|s| s.has_counted(*before, *key));
             for subscription in asking {
                 subscription.counted.records -= 1;
             }
         }
+        self.records -= dropped.len() as u64;
+        self.taken_back += dropped.len() as u64;
     }
 
     /// Has the records that were taken back wait as states in `audience`, which is its own.
     pub fn remember(&self, keys: &[Key], audience: &mut Audience) {
         let Audience { deliveries, changed, counts, .. } = audience;
-        for (before, key) in numbered(self.records, keys) {
+        for (before, key) in self.last_framed(keys) {
             let asking = self.subscriptions.iter().filter(|s| s.has_counted(before, key));
             for share in asking.flat_map(|s| &s.shares).filter(|s| s.interest.asks_for(key)) {
                 if deliveries[share.place].is_latest(key) {
@@ -470,12 +486,6 @@ impl Connection {
 /// Does a record of this key have a position? A mapping has none.
 fn is_numbered(key: Key) -> bool {
     cache::parts(key).0 < SCHEMAS
-}
-
-/// The keys of records that follow the first `records` of a connection, each with how many came
-/// before it.
-fn numbered(records: u64, keys: &[Key]) -> impl Iterator<Item = (u64, Key)> {
-    (records..).zip(keys.iter().copied().filter(|key| is_numbered(*key)))
 }
 
 /// Why a connection is closed, and the words for it.

@@ -100,7 +100,7 @@ impl Run {
         self.bytes().len()
     }
 
-    /// The keys of its records after the first `begun` bytes, which end a frame; none of sealed ones.
+    /// The keys of its records after the first `begun` bytes, which end a frame; none where sealed.
     fn keys(&self, begun: usize) -> &[u32] {
         match self {
             Self::Note(_) | Self::Count(_) | Self::Urgent(_) => &[],

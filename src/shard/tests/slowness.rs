@@ -103,6 +103,25 @@ fn a_young_subscription_takes_nothing_back_that_was_not_for_it() {
 }
 
 #[test]
+fn records_that_are_dropped_twice_are_taken_back_twice() {
+    let mut world = World::new();
+    let states = r#"{"schema":"mbp-1","symbols":["AA"],"snapshot":false}"#;
+    let peer = subscribed(&mut world, states);
+    block(&peer);
+    fill(&mut world, 0.2);
+    ask(&mut world, &peer, "subscribe", states);
+    world.turn();
+    for _ in 0..2 {
+        block(&peer);
+        fill(&mut world, 1.1);
+        open(&mut world, &peer);
+    }
+    let (seen, beat) = received(&peer);
+    assert_eq!(seen.len(), 2);
+    assert_eq!((counts(&beat, 0).0, counts(&beat, 1).0), (2, 2));
+}
+
+#[test]
 fn what_waits_of_a_subscription_outlives_the_end_of_its_other_part() {
     let mut world = World::new();
     let peer = subscribed(&mut world, r#"{"schema":["mbp-1","bbo-1s"],"symbols":["AA","AB"]}"#);
