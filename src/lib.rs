@@ -47,8 +47,8 @@
 //!
 //! There is no async code on the data path: a shard is a loop around a poller, because it never has
 //! to wait for more than one thing, and a task per connection would cost every idle one hundreds of
-//! bytes. There is no `unsafe` code. There is no allocation per record or per subscriber in a warm
-//! turn.
+//! bytes. There is no `unsafe` code but in `socket/uring.rs`. There is no allocation per record or
+//! per subscriber in a warm turn.
 
 pub mod cli;
 pub mod clock;

@@ -1,6 +1,7 @@
 //! node: the control plane. What an operator sets, and what people and machines are told over HTTP.
 
 pub mod config;
+mod engine;
 pub mod http;
 pub mod options;
 pub mod report;

@@ -21,6 +21,8 @@ pub struct Options {
     pub busy: bool,
     /// Pin each shard to a core of the inherited CPU mask.
     pub pin: bool,
+    /// How framed bytes reach the kernel.
+    pub engine: EngineChoice,
     /// Collect for this long before a send; none: send when a turn is done.
     pub flush_interval: Option<Duration>,
     /// Window over which connections are closed on SIGTERM.
@@ -31,6 +33,17 @@ pub struct Options {
     pub enable_echo: bool,
     /// The bounds on one client.
     pub clients: ClientLimits,
+}
+
+/// How framed bytes reach the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// io_uring where the kernel has it, else readiness.
+    Auto,
+    /// Readiness: a system call for each send.
+    Epoll,
+    /// io_uring: a system call for many sends; the server does not start where there is none.
+    Uring,
 }
 
 /// When the feeds begin.

@@ -13,7 +13,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::mpsc;
 
-use super::options::{Options, Start};
+use super::engine;
+use super::options::{EngineChoice, Options, Start};
 use super::report::Info;
 use super::status::Running;
 use crate::clock::{Now, unix_now};
@@ -24,7 +25,6 @@ use crate::limits::DRAIN_PER_CONNECTION;
 use crate::ring::{Progresses, Ring, RingError, ring};
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::{self, Shard};
-use crate::socket::write::Readiness;
 use crate::wire::close::CloseReason;
 use crate::wire::instrument::{Directory, DirectoryError};
 use crate::wire::message::{SourceState, Status as StatusMessage};
@@ -61,6 +61,9 @@ pub enum ServerError {
     /// A feed that was to be played to its end: what was wrong, where, and what was played.
     #[error("{0}")]
     Unfinished(String),
+    /// The write engine that was asked for.
+    #[error("--engine uring: the system has no io_uring for us ({0}); epoll works everywhere")]
+    Engine(io::Error),
     /// A thread, a poller, a runtime.
     #[error("the system refuses what a server needs: {0}")]
     System(#[from] io::Error),
@@ -161,6 +164,7 @@ fn build(
     directory: &Arc<Directory>,
     epoch: u64,
 ) -> Result<Machinery, ServerError> {
+    let engine = engine::probe(options.engine).map_err(ServerError::Engine)?;
     let (writer, ring) = ring(options.ring_bytes)?;
     let progress = Progresses::new(options.shards);
     let (sender, events) = mpsc::unbounded_channel();
@@ -199,12 +203,16 @@ fn build(
         epoch,
         events: sender,
     })?;
-    let threads = start_shards(shards, options.pin)?;
+    let threads = start_shards(shards, options.pin, engine)?;
     let publisher = publisher.start()?;
     Ok(Machinery { mailboxes, threads, publisher, progress, ring, events })
 }
 
-fn start_shards(parts: Vec<shard::Parts>, pin: bool) -> io::Result<Vec<JoinHandle<()>>> {
+fn start_shards(
+    parts: Vec<shard::Parts>,
+    pin: bool,
+    choice: EngineChoice,
+) -> io::Result<Vec<JoinHandle<()>>> {
     let cores = sched_getaffinity(None)?;
     let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| cores.is_set(*core)).collect();
     // The first core is left to the feed and the gate where there is one to spare.
@@ -220,7 +228,7 @@ fn start_shards(parts: Vec<shard::Parts>, pin: bool) -> io::Result<Vec<JoinHandl
                     tracing::warn!(core, %error, "a shard can't be pinned");
                 }
             }
-            Shard::new(parts, Readiness, Now::read()).run();
+            Shard::new(parts, engine::make(choice), Now::read()).run();
         })
     };
     parts.into_iter().map(start).collect()

@@ -1,13 +1,14 @@
 //! socket: bytes to and from one subscriber, without waiting for it.
 //!
-//! [`mod@write`] hands framed bytes to the kernel, [`backlog`] keeps what it did not take, [`read`]
-//! checks what comes in. A socket knows nothing of records or subscriptions.
+//! [`mod@write`] and [`uring`] hand framed bytes to the kernel, [`backlog`] keeps what it did not
+//! take, [`read`] checks what comes in. A socket knows nothing of records or subscriptions.
 
 pub mod backlog;
 mod event;
 mod head;
 mod partial;
 pub mod read;
+pub mod uring;
 pub mod write;
 
 use std::io;

@@ -1,8 +1,8 @@
 //! Write engines: how framed bytes reach the kernel.
 //!
 //! An engine takes many writes in one call and borrows their buffers for that call only, so that
-//! the caller reuses them at once. [`Readiness`] asks the kernel write by write; an engine that
-//! submits the whole call at once fits the same trait.
+//! the caller reuses them at once. [`Readiness`] asks the kernel write by write;
+//! [`Uring`](super::uring::Uring) submits the whole call at once.
 
 use std::io::{self, IoSlice, Write as _};
 
@@ -37,6 +37,12 @@ pub trait Engine {
     fn write(&mut self, writes: &mut [Write<'_>]);
 }
 
+impl Engine for Box<dyn Engine> {
+    fn write(&mut self, writes: &mut [Write<'_>]) {
+        (**self).write(writes);
+    }
+}
+
 /// One `send` or `writev` for each write.
 #[derive(Debug, Default)]
 pub struct Readiness;
@@ -49,7 +55,7 @@ impl Engine for Readiness {
     }
 }
 
-fn send(mut socket: &TcpStream, parts: &Parts<'_>) -> io::Result<usize> {
+pub(super) fn send(mut socket: &TcpStream, parts: &Parts<'_>) -> io::Result<usize> {
     loop {
         let taken = match parts.as_slice() {
             [one] => socket.write(one),

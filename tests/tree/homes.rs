@@ -22,8 +22,8 @@ const SEVERAL: &[(&str, &[&str], &str)] = &[
     ("rand", &["feed", "node", "cli"], "the market; the epoch; keys of handshakes"),
     (
         "rustix",
-        &["feed", "node", "cli"],
-        "pacing, pinning, limits: each what it needs of the kernel",
+        &["feed", "socket", "node", "cli"],
+        "pacing, sending, pinning, limits: each what it needs of the kernel",
     ),
     ("serde", &["wire", "node", "feed", "cli"], "messages, settings, scenarios, reports"),
     ("serde_json", &["wire", "gate", "node", "cli"], "messages, pages, reports"),

@@ -14,7 +14,9 @@ use crate::limits::{
     CLIENT_MESSAGE_MAX, ClientLimits, ECHO_MESSAGE_MAX, HEARTBEAT_BUSY, INSTRUMENTS_MAX, QUEUE_MIN,
     RING_MAX, RING_MIN, SHARDS_MAX, SIM_RATE_MAX, SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
 };
-use crate::node::options::{FeedOptions, LogFormat, LogOptions, Options, Speed, Start};
+use crate::node::options::{
+    EngineChoice, FeedOptions, LogFormat, LogOptions, Options, Speed, Start,
+};
 use crate::node::units;
 
 const MICROSECOND: Duration = Duration::from_micros(1);
@@ -35,6 +37,7 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         start: one(typed, "start", start)?,
         busy: one(typed, "busy", switch)?,
         pin: one(typed, "pin", |text| if text == "auto" { Ok(shards > 1) } else { switch(text) })?,
+        engine: one(typed, "engine", engine)?,
         flush_interval: one(typed, "flush_interval", flush_interval)?,
         drain: time(typed, "drain", Duration::ZERO..=HOUR)?,
         handshake: time(typed, "handshake_timeout", Duration::from_millis(100)..=MINUTE)?,
@@ -130,6 +133,15 @@ fn shards(text: &str) -> Result<usize, String> {
     match text {
         "auto" => Ok((cores() - 1).clamp(1, SHARDS_MAX)),
         _ => within(text, 1..=SHARDS_MAX).map_err(|error| format!("{error}, or auto")),
+    }
+}
+
+fn engine(text: &str) -> Result<EngineChoice, &'static str> {
+    match text {
+        "auto" => Ok(EngineChoice::Auto),
+        "epoll" => Ok(EngineChoice::Epoll),
+        "uring" => Ok(EngineChoice::Uring),
+        _ => Err("it is epoll, uring or auto"),
     }
 }
 

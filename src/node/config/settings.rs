@@ -152,6 +152,7 @@ pub const SETTINGS: &[Setting] = &[
     row(Server, "start", Text, "WHEN", "now", "When the feed begins: now, on-subscribe, or on-subscribe=N connections"),
     row(Server, "busy", Switch, "BOOL", "false", "Shards never sleep: lower latency for a core each"),
     row(Server, "pin", Text, "BOOL|auto", "auto", "Pin shards to cores; auto: where there are several"),
+    row(Server, "engine", Text, "auto|epoll|uring", "auto", "One system call a send, or io_uring: one for many; auto: io_uring where the kernel has it"),
     row(Server, "flush_interval", Text, "DURATION", "0", "Collect for this long before a send; 0: send at once what one turn brought"),
     row(Server, "drain", Text, "DURATION", "10s", "Window over which clients are sent away on SIGTERM"),
     row(Server, "handshake_timeout", Text, "DURATION", "5s", "Longest from accept to the answer"),
