@@ -98,8 +98,10 @@ impl Crowd {
             self.free.push(place);
             // An io_uring holds on to the socket, so that closing it is not enough.
             let _ = gone.socket.shutdown(Shutdown::Both);
-            // Where standard error is gone, the counts at the end have to do.
-            eprintln!("connection {place}: {why}");
+            // Later on they are counted: when all leave nobody wants a line for each.
+            if self.listener.is_some() {
+                eprintln!("connection {place}: {why}");
+            }
         }
     }
 
