@@ -1,0 +1,150 @@
+"""Measures the floor, broadtape and its peers on the same work, and writes what came of it.
+
+Exit codes: 0 measured, 1 a peer failed, 2 usage, 130 interrupted.
+"""
+
+import datetime
+import json
+import os
+import signal
+import sys
+import tempfile
+
+import build
+import maximum
+import options
+import peers as registry
+import report
+import rounds
+from bench import Bench
+from machine import commit, describe
+from place import Place, Usage
+from process import stop_all
+
+_FIND_MAX_CONNECTIONS = 100
+
+
+def say(text):
+    """Progress, for those who watch."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def folder(arguments):
+    """Where the results go."""
+    if arguments.results:
+        return os.path.abspath(arguments.results)
+    if arguments.quick:
+        return tempfile.mkdtemp(prefix="broadtape-compare-")
+    here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    name = f"{datetime.date.today().isoformat()}-{commit(here)['short']}"
+    return os.path.join(here, "perf", "results", name)
+
+
+def chosen(arguments, place):
+    """The peers that are there, and why the others are not."""
+    known = registry.known(place)
+    for name, command in arguments.cmd.items():
+        if name in known:
+            raise Usage(f"--cmd {name}: there is a peer of that name")
+        flags = arguments.cmd_flags.get(name, "")
+        known[name] = registry.Command(name, command, flags, place)
+    unknown = [name for name in arguments.peers if name not in known]
+    if unknown:
+        raise Usage(f"no peer {', '.join(unknown)}; there are: {', '.join(known)}")
+    if arguments.no_build:
+        build.built(place, arguments.peers)
+    else:
+        say("building")
+        build.build(place, [n for n in arguments.peers if not needs_nothing(known[n])])
+    wanted = [known[name] for name in arguments.peers]
+    absent = {peer.name: reason for peer in wanted if (reason := peer.absent())}
+    for name, reason in absent.items():
+        say(f"skipped: {name}: {reason}")
+    return [peer for peer in wanted if peer.name not in absent], absent
+
+
+def needs_nothing(peer):
+    """What a missing interpreter would run is not built."""
+    return isinstance(peer, (registry.Node, registry.Broker)) and peer.absent()
+
+
+def write(path, text):
+    """Writes a file of the results."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def compare(arguments, place, bench, peers, absent, machine):
+    """Rounds over all, the tables and the charts; the exit code."""
+    runs = rounds.measure(place, bench, peers, arguments.shapes, arguments.rounds, say)
+    names = [peer.name for peer in peers]
+    charts = report.write_charts(runs, arguments.shapes, names, place.results)
+    tables = [report.table(runs, shape, names) for shape in arguments.shapes]
+    facts = report.notes(runs, machine, absent)
+    write(os.path.join(place.results, "table.md"), "\n".join([facts, *tables]))
+    print("\n".join([facts, *tables]))
+    page = os.path.join(place.root, "perf", "README.md")
+    inside = os.path.relpath(place.results, os.path.dirname(page))
+    if not arguments.quick and not inside.startswith(".."):
+        pictures = [f"![{title}]({inside}/{name})\n" for name, title in charts.items()]
+        raw = f"Raw results, histograms and the machine: [`{inside}`]({inside}).\n"
+        report.put(page, "\n".join([facts, raw, *pictures, *tables]))
+    return 1 if any("error" in run for run in runs) else 0
+
+
+def find_max(place, bench, peers):
+    """The highest rate of each; the exit code."""
+    found = [maximum.find(place, bench, peer, _FIND_MAX_CONNECTIONS, say) for peer in peers]
+    write(os.path.join(place.results, "maximum.json"), json.dumps(found, indent=1) + "\n")
+    write(os.path.join(place.results, "maximum.md"), maximum.table(found))
+    print(maximum.table(found))
+    return 0
+
+
+def run(arguments):
+    """The whole of it; the exit code."""
+    place = Place(folder(arguments), arguments.server_core, arguments.client_core)
+    peers, absent = chosen(arguments, place)
+    if not peers:
+        raise Usage("none of the peers that were asked for can be measured here")
+    place.make()
+    if place.server == place.client:
+        say("warning: server and client share the one core we may use; latencies show it")
+    machine = describe(place, peers, sys.argv[1:])
+    write(os.path.join(place.results, "machine.json"), json.dumps(machine, indent=1) + "\n")
+    bench = Bench(place, arguments.duration, arguments.warmup)
+    try:
+        if arguments.find_max:
+            return find_max(place, bench, peers)
+        return compare(arguments, place, bench, peers, absent, machine)
+    finally:
+        say(f"results: {place.results}")
+
+
+def interrupted(*_):
+    """SIGTERM ends it as Ctrl-C does, with everything that it started."""
+    raise KeyboardInterrupt
+
+
+def main():
+    """Runs the command to its exit code."""
+    signal.signal(signal.SIGTERM, interrupted)
+    arguments = options.parser().parse_args()
+    if arguments.selftest:
+        import selftest
+
+        return selftest.run()
+    try:
+        return run(options.checked(arguments))
+    except (Usage, report.Unmarked) as error:
+        say(f"compare: {error}")
+        return 2
+    except KeyboardInterrupt:
+        say("compare: interrupted")
+        return 130
+    finally:
+        stop_all()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

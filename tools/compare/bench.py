@@ -1,0 +1,91 @@
+"""`broadtape bench`, which measures all of them: its command, and what its report says."""
+
+import json
+import os
+import subprocess
+
+from cpuclock import CpuClock
+from process import Failed, Process
+
+# Above this share of a core the client can't be told from the server.
+CLIENT_BUSY_MAX = 0.9
+# Beyond the measurement: connecting, subscribing, the last counts.
+_PATIENCE = 60.0
+
+
+class Bench:
+    """The bench of this tree, and which flags it knows."""
+
+    def __init__(self, place, duration, warmup):
+        self.place, self.duration, self.warmup = place, duration, warmup
+        helped = subprocess.run(
+            [place.broadtape, "bench", "--help"], capture_output=True, text=True, check=False
+        )
+        self._help = helped.stdout
+
+    def knows(self, flag):
+        """Does it have this flag?"""
+        return flag in self._help
+
+    def command(self, shape, running, stem):
+        """How it measures what runs."""
+        command = [
+            *(self.place.broadtape, "bench", running.url),
+            *("--connections", str(shape.connections)),
+            *("--duration", f"{self.duration}s", "--warmup", f"{self.warmup}s"),
+            *("--json", f"{stem}.json", "--hdr", f"{stem}.hdr"),
+        ]
+        if self.knows("--protocol"):
+            command += ["--protocol", running.protocol]
+        elif running.protocol != "broadtape":
+            raise Failed(f"this broadtape bench can't measure {running.protocol}")
+        if self.knows("--server-pid"):
+            command += ["--server-pid", str(running.pid)]
+        if shape.own:
+            command += ["--symbols", str(shape.own)]
+        return [*command, *running.flags]
+
+    def measure(self, shape, running, stem):
+        """The figures of one run."""
+        log = os.path.join(self.place.logs, "bench.log")
+        command = self.command(shape, running, stem)
+        with CpuClock(running.pid) as clock:
+            process = Process("broadtape bench", command, log, self.place.client)
+            try:
+                if process.wait(self.duration + self.warmup + _PATIENCE):
+                    raise process.fail(f"ended with {process.child.returncode}")
+            finally:
+                process.stop()
+        with open(f"{stem}.json", encoding="utf-8") as file:
+            return figures(json.load(file), shape, clock)
+
+
+def figures(report, shape, clock):
+    """What of a bench's report is compared."""
+    latency = report["latency_ns"]["ts_event"]
+    start, seconds, records = report["start"], report["duration_s"], report["records"]
+    used = clock.used(start, start + int(seconds * 1e9))
+    client = max((share["busy"] for share in report["client"]), default=0.0)
+    return {
+        "records": records,
+        "cpu_ns": used / records if used is not None and records else None,
+        "server_busy": None if used is None else used / (seconds * 1e9),
+        "delivered_per_s": records / seconds,
+        "delivered": records / seconds / shape.delivered_per_s,
+        "lost": report["lost"],
+        "client_busy": client,
+        "client_waiting": max((share["waiting"] for share in report["client"]), default=0.0),
+        "disconnects": report["disconnects"],
+        **{name: latency.get(name) for name in ("p50", "p99", "p99.9", "max")},
+        "rejected": rejections(client, records),
+    }
+
+
+def rejections(client_busy, records):
+    """Why a run says nothing about the server."""
+    reasons = []
+    if client_busy > CLIENT_BUSY_MAX:
+        reasons.append(f"the client was {client_busy:.0%} busy")
+    if not records:
+        reasons.append("nothing arrived")
+    return reasons

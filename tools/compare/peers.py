@@ -1,0 +1,293 @@
+"""Who is measured: the floor, broadtape, and what a user would pick instead."""
+
+import glob
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+
+from process import Failed, Process, free_port
+
+_NCHAN = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+_NATS_SUBJECT = "trades"
+
+
+@dataclass
+class Running:
+    """A server that is up."""
+
+    url: str
+    pid: int
+    protocol: str
+    flags: list = field(default_factory=list)
+    processes: list = field(default_factory=list)
+
+    def stop(self):
+        """Ends it, the publisher first."""
+        for process in reversed(self.processes):
+            process.stop()
+
+
+class Peer:
+    """One server. `absent` says why it can't be measured here, `start` starts it."""
+
+    protocol = "raw48"
+    subsets = False
+    path = "/"
+
+    def __init__(self, name, place):
+        self.name, self.place = name, place
+
+    def absent(self):
+        """Why it is left out; None where it is there."""
+        return None
+
+    def version(self):
+        """What is measured, for the record."""
+        return self.name
+
+    def command(self, shape):
+        """How it is started, where it is one process that says its port."""
+        raise NotImplementedError
+
+    def start(self, shape):
+        """Starts it for a shape."""
+        process = Process(self.name, self.command(shape), self.log(), self.place.server)
+        port = process.announced_port()
+        url = f"ws://127.0.0.1:{port}{self.path}"
+        return Running(url, process.pid, self.protocol, processes=[process])
+
+    def log(self, what="server"):
+        """Where its output goes."""
+        return os.path.join(self.place.logs, f"{self.name}.{what}.log")
+
+
+class Floor(Peer):
+    """One send of the same bytes for each subscriber and tick."""
+
+    protocol, subsets, path = "broadtape", True, "/v1/stream"
+
+    def __init__(self, engine, place):
+        super().__init__(f"floor-{engine}", place)
+        self.engine = engine
+
+    def version(self):
+        return f"tools/floor --engine {self.engine}"
+
+    def command(self, shape):
+        return [
+            *(self.place.target("floor/release/floor"), "--engine", self.engine),
+            *("--connections", str(shape.connections), "--rate", str(shape.rate)),
+            *("--sends-per-tick", str(shape.sends_per_tick)),
+        ]
+
+
+class Broadtape(Peer):
+    """The server of this tree."""
+
+    protocol, subsets, path = "broadtape", True, "/v1/stream"
+
+    def __init__(self, name, flags, place):
+        super().__init__(name, place)
+        self.flags = flags
+
+    def absent(self):
+        helped = subprocess.run(
+            [self.place.broadtape, "serve", "--help"], capture_output=True, text=True, check=False
+        )
+        unknown = [flag for flag in self.flags if flag.startswith("--") and flag not in helped.stdout]
+        return f"this broadtape does not know {' '.join(unknown)}" if unknown else None
+
+    def version(self):
+        return " ".join([said(self.place.broadtape, "--version"), *self.flags])
+
+    def command(self, shape):
+        return [
+            *(self.place.broadtape, "serve", "--listen", "127.0.0.1:0", "--drain", "0s"),
+            *("--scenario", "metronome", "--rate", str(shape.rate), "--shards", "1"),
+            *("--symbols", str(shape.symbols), "--start", f"on-subscribe={shape.connections}"),
+            *self.flags,
+        ]
+
+
+class Crate(Peer):
+    """A server on a crate, of tools/peers."""
+
+    def __init__(self, name, package, place):
+        super().__init__(name, place)
+        self.package = package
+
+    def version(self):
+        lock = os.path.join(self.place.root, "tools/peers/Cargo.lock")
+        with open(lock, encoding="utf-8") as lines:
+            found = re.search(rf'name = "{self.package}"\nversion = "([^"]+)"', lines.read())
+        return f"{self.package} {found.group(1) if found else '?'}"
+
+    def command(self, shape):
+        return [
+            *(self.place.target(f"peers/release/{self.name}"), "--rate", str(shape.rate)),
+            *("--connections", str(shape.connections)),
+        ]
+
+
+class Node(Peer):
+    """Node's ws."""
+
+    def absent(self):
+        return None if shutil.which("node") and shutil.which("npm") else "no node and npm"
+
+    def version(self):
+        return f"ws of tools/peers/node/package-lock.json, node {said('node', '--version')}"
+
+    def command(self, shape):
+        script = self.place.target("peers/node/broadcast.js")
+        return [
+            *("node", script, "--rate", str(shape.rate)),
+            *("--connections", str(shape.connections)),
+        ]
+
+
+class Broker(Peer):
+    """A broker that a publisher of tools/peers feeds, from the client's core."""
+
+    package = binary = broker = topic = ""
+
+    def absent(self):
+        there = shutil.which(self.binary)
+        return None if there else f"no {self.binary}; the Debian package is {self.package}"
+
+    def configure(self, port):
+        """Writes its configuration; its command, and the port that is published to."""
+        raise NotImplementedError
+
+    def start(self, shape):
+        port = free_port()
+        command, publish_port = self.configure(port)
+        server = Process(self.name, command, self.log(), self.place.server)
+        server.answers_on(port)
+        server.answers_on(publish_port)
+        publisher = Process(
+            f"{self.name}'s publisher",
+            [
+                *(self.place.target("peers/release/publish"), "--to", self.broker),
+                *("--port", str(publish_port), "--topic", self.topic, "--rate", str(shape.rate)),
+            ],
+            self.log("publisher"),
+            self.place.client,
+        )
+        url = f"ws://127.0.0.1:{port}{self.path}"
+        pid = self.worker(server.pid)
+        return Running(url, pid, self.protocol, self.bench_flags(), [server, publisher])
+
+    def worker(self, pid):
+        """The process that does the work."""
+        return pid
+
+    def bench_flags(self):
+        """What the bench has to know beside."""
+        return []
+
+    def fill(self, template, **values):
+        """A configuration of tools/peers with its places filled in."""
+        with open(os.path.join(self.place.root, "tools/peers", template), encoding="utf-8") as file:
+            text = file.read()
+        for name, value in values.items():
+            text = text.replace("{" + name + "}", str(value))
+        path = os.path.join(self.place.logs, template)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+
+class Nats(Broker):
+    """nats-server, over WebSocket."""
+
+    package = binary = "nats-server"
+    protocol = broker = "nats"
+    topic = _NATS_SUBJECT
+
+    def version(self):
+        return said(self.binary, "--version")
+
+    def configure(self, port):
+        tcp = free_port()
+        config = self.fill("nats.conf", WS=port, TCP=tcp)
+        return [self.binary, "-c", config], tcp
+
+    def bench_flags(self):
+        return ["--subject", self.topic]
+
+
+class Nchan(Broker):
+    """nginx with nchan."""
+
+    package, binary, broker = "nginx-light, and libnginx-mod-nchan", "nginx", "nchan"
+    path, topic = "/subscribe", "/publish"
+
+    def absent(self):
+        if os.path.exists(_NCHAN):
+            return super().absent()
+        return f"no nginx with nchan; the Debian packages are {self.package}"
+
+    def version(self):
+        asked = ["dpkg-query", "--show", "--showformat=${Version}", "libnginx-mod-nchan"]
+        return f"{said(self.binary, '-v')}, nchan {said(*asked)}"
+
+    def configure(self, port):
+        config = self.fill("nginx.conf", WS=port, MODULE=_NCHAN, RUN=self.place.logs)
+        return [self.binary, "-p", self.place.logs, "-c", config], port
+
+    def worker(self, pid):
+        for path in glob.glob(f"/proc/{pid}/task/*/children"):
+            with open(path, encoding="ascii") as children:
+                found = children.read().split()
+            if found:
+                return int(found[0])
+        raise Failed(f"{self.name}: nginx has no worker")
+
+
+class Command(Peer):
+    """Any server, by its command line."""
+
+    def __init__(self, name, line, flags, place):
+        super().__init__(name, place)
+        self.line, self.flags = line, shlex.split(flags)
+
+    def version(self):
+        return self.line
+
+    def start(self, shape):
+        port = free_port()
+        places = {"PORT": port, "RATE": shape.rate, "CONNECTIONS": shape.connections}
+        words = shlex.split(self.line)
+        for name, value in places.items():
+            words = [word.replace("{" + name + "}", str(value)) for word in words]
+        process = Process(self.name, words, self.log(), self.place.server)
+        process.answers_on(port)
+        url = f"ws://127.0.0.1:{port}/"
+        return Running(url, process.pid, self.protocol, self.flags, [process])
+
+
+def said(*command):
+    """The first line that a command says."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "?"
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[0].strip() if lines else "?"
+
+
+def known(place):
+    """All peers, by name."""
+    peers = [
+        *(Floor("send", place), Floor("uring", place)),
+        Broadtape("broadtape", [], place),
+        Broadtape("broadtape-uring", ["--engine", "uring"], place),
+        Crate("tungstenite", "tokio-tungstenite", place),
+        Crate("fastwebsockets", "fastwebsockets", place),
+        *(Node("node-ws", place), Nats("nats", place), Nchan("nchan", place)),
+    ]
+    return {peer.name: peer for peer in peers}

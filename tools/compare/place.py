@@ -1,0 +1,42 @@
+"""Where things are: the tree, what was built, the logs of a run, the two cores."""
+
+import os
+
+
+class Usage(Exception):
+    """What was asked for can't be done; the message says what would be right."""
+
+
+class Place:
+    """Paths and cores of one comparison."""
+
+    def __init__(self, results, server=None, client=None):
+        self.root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        self.results = results
+        self.raw = os.path.join(results, "raw")
+        self.logs = os.path.join(results, "logs")
+        self.mask = sorted(os.sched_getaffinity(0))
+        self.server, self.client = cores(self.mask, server, client)
+        self.broadtape = self.target("release/broadtape")
+
+    def make(self):
+        """Makes the folders of the results."""
+        os.makedirs(self.raw, exist_ok=True)
+        os.makedirs(self.logs, exist_ok=True)
+
+    def target(self, path=""):
+        """A path below the folder that cargo builds into."""
+        base = os.environ.get("CARGO_TARGET_DIR") or os.path.join(self.root, "target")
+        return os.path.join(os.path.abspath(base), path)
+
+
+def cores(mask, server, client):
+    """The server's and the client's core, both of the mask that we were given."""
+    server = mask[0] if server is None else server
+    others = [core for core in mask if core != server]
+    client = (others[0] if others else server) if client is None else client
+    for name, core in (("server", server), ("client", client)):
+        if core not in mask:
+            allowed = ",".join(map(str, mask))
+            raise Usage(f"--{name}-core {core} is not among the cores we may use: {allowed}")
+    return server, client
