@@ -7,6 +7,7 @@
 #   doc      the documentation builds without warnings, its examples run
 #   models   loom models of the ring and of parking, and mutants that have to fail
 #   bench    every benchmark runs once: that it works, not how fast
+#   lab      the floor, its peers and their comparison work: tests, and a run of seconds
 #   deny     licences, bans, sources; advisories where their database can be had
 #   readme   the commands and snippets of README.md, run as they stand
 #   clients  independent clients: Python websockets, the official DBN reader, Node ws and undici
@@ -17,7 +18,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly stages=(format lint test doc models bench deny readme clients)
+readonly stages=(format lint test doc models bench lab deny readme clients)
 target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 readonly target
 readonly logs=$target/check
@@ -77,6 +78,10 @@ run_bench() {
         targets+=(--bench "${path%.rs}")
     done
     timeout 900 cargo test --quiet "${targets[@]}" -- --test
+}
+
+run_lab() {
+    tools/lab.sh
 }
 
 run_deny() {

@@ -41,7 +41,7 @@ def folder(arguments):
 
 
 def chosen(arguments, place):
-    """The peers that are there, and why the others are not."""
+    """The bench, the peers that it can measure here, and why the others are left out."""
     known = registry.known(place)
     for name, command in arguments.cmd.items():
         if name in known:
@@ -57,10 +57,12 @@ def chosen(arguments, place):
         say("building")
         build.build(place, [n for n in arguments.peers if not needs_nothing(known[n])])
     wanted = [known[name] for name in arguments.peers]
-    absent = {peer.name: reason for peer in wanted if (reason := peer.absent())}
+    bench = Bench(place, arguments.duration, arguments.warmup)
+    reasons = ((peer.name, peer.absent() or bench.refuses(peer)) for peer in wanted)
+    absent = {name: reason for name, reason in reasons if reason}
     for name, reason in absent.items():
         say(f"skipped: {name}: {reason}")
-    return [peer for peer in wanted if peer.name not in absent], absent
+    return bench, [peer for peer in wanted if peer.name not in absent], absent
 
 
 def needs_nothing(peer):
@@ -103,8 +105,9 @@ def find_max(place, bench, peers):
 
 def run(arguments):
     """The whole of it; the exit code."""
-    place = Place(folder(arguments), arguments.server_core, arguments.client_core)
-    peers, absent = chosen(arguments, place)
+    profile = "dev" if arguments.dev else "release"
+    place = Place(folder(arguments), arguments.server_core, arguments.client_core, profile)
+    bench, peers, absent = chosen(arguments, place)
     if not peers:
         raise Usage("none of the peers that were asked for can be measured here")
     place.make()
@@ -112,7 +115,6 @@ def run(arguments):
         say("warning: server and client share the one core we may use; latencies show it")
     machine = describe(place, peers, sys.argv[1:])
     write(os.path.join(place.results, "machine.json"), json.dumps(machine, indent=1) + "\n")
-    bench = Bench(place, arguments.duration, arguments.warmup)
     try:
         if arguments.find_max:
             return find_max(place, bench, peers)
@@ -122,13 +124,16 @@ def run(arguments):
 
 
 def interrupted(*_):
-    """SIGTERM ends it as Ctrl-C does, with everything that it started."""
+    """Ctrl-C and SIGTERM end it with everything that it started; another one changes nothing."""
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main():
     """Runs the command to its exit code."""
-    signal.signal(signal.SIGTERM, interrupted)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, interrupted)
     arguments = options.parser().parse_args()
     if arguments.selftest:
         import selftest

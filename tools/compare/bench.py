@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from cpuclock import CpuClock
-from process import Failed, Process
+from process import Process
 
 # Above this share of a core the client can't be told from the server.
 CLIENT_BUSY_MAX = 0.9
@@ -27,6 +27,12 @@ class Bench:
         """Does it have this flag?"""
         return flag in self._help
 
+    def refuses(self, peer):
+        """Why it can't measure a peer; None where it can."""
+        if peer.protocol == "broadtape" or self.knows("--protocol"):
+            return None
+        return f"this broadtape bench does not know --protocol {peer.protocol}"
+
     def command(self, shape, running, stem):
         """How it measures what runs."""
         command = [
@@ -37,12 +43,8 @@ class Bench:
         ]
         if self.knows("--protocol"):
             command += ["--protocol", running.protocol]
-        elif running.protocol != "broadtape":
-            raise Failed(f"this broadtape bench can't measure {running.protocol}")
         if self.knows("--server-pid"):
             command += ["--server-pid", str(running.pid)]
-        if shape.own:
-            command += ["--symbols", str(shape.own)]
         return [*command, *running.flags]
 
     def measure(self, shape, running, stem):
@@ -72,7 +74,7 @@ def figures(report, shape, clock):
         "server_busy": None if used is None else used / (seconds * 1e9),
         "delivered_per_s": records / seconds,
         "delivered": records / seconds / shape.delivered_per_s,
-        "lost": report["lost"],
+        **{name: report.get(name, 0) for name in ("lost", "duplicated", "reordered")},
         "client_busy": client,
         "client_waiting": max((share["waiting"] for share in report["client"]), default=0.0),
         "disconnects": report["disconnects"],

@@ -1,4 +1,4 @@
-"""Builds what a comparison needs, in the release profile, below the target folder."""
+"""Builds what a comparison needs, below the target folder."""
 
 import os
 import shutil
@@ -20,8 +20,8 @@ def run(what, command, **options):
 
 def cargo(place, manifest, target, *flags):
     """Builds one crate of the tree."""
-    command = ["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path"]
-    command += [os.path.join(place.root, manifest), "--target-dir", place.target(target)]
+    command = ["cargo", "build", "--quiet", "--locked", "--profile", place.profile]
+    command += ["--manifest-path", os.path.join(place.root, manifest), "--target-dir", place.target(target)]
     run(f"building {manifest}", [*command, *flags])
 
 
@@ -49,16 +49,16 @@ def build(place, names):
 
 def built(place, names):
     """Says what is missing where nothing is to be built."""
-    wanted = {"release/broadtape"}
+    wanted = {place.broadtape}
     for name in names:
         if name.startswith("floor-"):
-            wanted.add("floor/release/floor")
+            wanted.add(place.built("floor", "floor"))
         elif name in ("tungstenite", "fastwebsockets"):
-            wanted.add(f"peers/release/{name}")
+            wanted.add(place.built("peers", name))
         elif name in ("nats", "nchan"):
-            wanted.add("peers/release/publish")
+            wanted.add(place.built("peers", "publish"))
         elif name == "node-ws":
-            wanted.add("peers/node/node_modules")
-    missing = sorted(path for path in wanted if not os.path.exists(place.target(path)))
+            wanted.add(place.target("peers/node/node_modules"))
+    missing = sorted(path for path in wanted if not os.path.exists(path))
     if missing:
-        raise Usage(f"--no-build, but {', '.join(map(place.target, missing))} is not there")
+        raise Usage(f"--no-build, but not there: {', '.join(missing)}")

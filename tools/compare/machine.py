@@ -68,6 +68,6 @@ def describe(place, peers, arguments):
         "load": os.getloadavg(),
         "rustc": said("rustc", "--version"),
         "rustflags": os.environ.get("RUSTFLAGS", ""),
-        "profile": "release",
+        "profile": place.profile,
         "versions": {peer.name: peer.version() for peer in peers},
     }

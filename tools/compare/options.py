@@ -8,7 +8,7 @@ from shape import parse_all
 PEERS = ("floor-send,floor-uring,broadtape,broadtape-uring,tungstenite,fastwebsockets,node-ws,"
          "nats,nchan")
 SHAPES = "100x1,100x10,100x50,100x100,100x300"
-_QUICK_PEERS, _QUICK_SHAPES = "floor-send,floor-uring,broadtape", "20x1,20x10"
+_QUICK_SHAPES = "20x1,20x10"
 
 
 def parser():
@@ -40,6 +40,8 @@ def parser():
                       help="instead: the highest rate with nothing lost, 100 subscribers")
     form.add_argument("--quick", action="store_true",
                       help="a run of some seconds, to see that it works; into a temporary folder")
+    form.add_argument("--dev", action="store_true",
+                      help="with --quick, build as for the tests: the figures say nothing")
     form.add_argument("--no-build", action="store_true", help="take what was built before")
     form.add_argument("--selftest", action="store_true", help="test the statistics and charts")
     return form
@@ -87,8 +89,10 @@ def named(pairs, flag):
 def checked(arguments):
     """The arguments with defaults put in and texts read; Usage where one makes no sense."""
     quick = arguments.quick
+    if arguments.dev and not quick:
+        raise Usage("--dev is for --quick: figures of that build are not to be published")
     arguments.rounds = arguments.rounds or (1 if quick else 5)
-    arguments.duration = arguments.duration or (1.0 if quick else 3.0)
+    arguments.duration = arguments.duration or (0.5 if quick else 3.0)
     arguments.warmup = arguments.warmup or (0.3 if quick else 1.0)
     arguments.cmd = named(arguments.cmd, "--cmd")
     arguments.cmd_flags = named(arguments.cmd_flags, "--cmd-flags")
@@ -99,7 +103,7 @@ def checked(arguments):
         arguments.shapes = parse_all(arguments.shapes or (_QUICK_SHAPES if quick else SHAPES))
     except ValueError as error:
         raise Usage(f"--shapes: {error}") from None
-    names = (arguments.peers or (_QUICK_PEERS if quick else PEERS)).split(",")
+    names = (arguments.peers or PEERS).split(",")
     names = [name.strip() for name in names if name.strip()]
     arguments.peers = list(dict.fromkeys([*names, *arguments.cmd]))
     return arguments

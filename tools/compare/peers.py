@@ -57,7 +57,11 @@ class Peer:
         process = Process(self.name, self.command(shape), self.log(), self.place.server)
         port = process.announced_port()
         url = f"ws://127.0.0.1:{port}{self.path}"
-        return Running(url, process.pid, self.protocol, processes=[process])
+        return Running(url, process.pid, self.protocol, self.bench_flags(shape), [process])
+
+    def bench_flags(self, shape):
+        """What the bench has to be told beside."""
+        return []
 
     def log(self, what="server"):
         """Where its output goes."""
@@ -73,12 +77,17 @@ class Floor(Peer):
         super().__init__(f"floor-{engine}", place)
         self.engine = engine
 
+    def absent(self):
+        probe = [self.place.built("floor", "floor"), "--engine", self.engine, "--probe"]
+        done = subprocess.run(probe, capture_output=True, text=True, check=False)
+        return done.stderr.strip() if done.returncode else None
+
     def version(self):
         return f"tools/floor --engine {self.engine}"
 
     def command(self, shape):
         return [
-            *(self.place.target("floor/release/floor"), "--engine", self.engine),
+            *(self.place.built("floor", "floor"), "--engine", self.engine),
             *("--connections", str(shape.connections), "--rate", str(shape.rate)),
             *("--sends-per-tick", str(shape.sends_per_tick)),
         ]
@@ -111,6 +120,9 @@ class Broadtape(Peer):
             *self.flags,
         ]
 
+    def bench_flags(self, shape):
+        return ["--symbols", str(shape.own)] if shape.own else []
+
 
 class Crate(Peer):
     """A server on a crate, of tools/peers."""
@@ -127,7 +139,7 @@ class Crate(Peer):
 
     def command(self, shape):
         return [
-            *(self.place.target(f"peers/release/{self.name}"), "--rate", str(shape.rate)),
+            *(self.place.built("peers", self.name), "--rate", str(shape.rate)),
             *("--connections", str(shape.connections)),
         ]
 
@@ -171,7 +183,7 @@ class Broker(Peer):
         publisher = Process(
             f"{self.name}'s publisher",
             [
-                *(self.place.target("peers/release/publish"), "--to", self.broker),
+                *(self.place.built("peers", "publish"), "--to", self.broker),
                 *("--port", str(publish_port), "--topic", self.topic, "--rate", str(shape.rate)),
             ],
             self.log("publisher"),
@@ -179,15 +191,11 @@ class Broker(Peer):
         )
         url = f"ws://127.0.0.1:{port}{self.path}"
         pid = self.worker(server.pid)
-        return Running(url, pid, self.protocol, self.bench_flags(), [server, publisher])
+        return Running(url, pid, self.protocol, self.bench_flags(shape), [server, publisher])
 
     def worker(self, pid):
         """The process that does the work."""
         return pid
-
-    def bench_flags(self):
-        """What the bench has to know beside."""
-        return []
 
     def fill(self, template, **values):
         """A configuration of tools/peers with its places filled in."""
@@ -216,7 +224,7 @@ class Nats(Broker):
         config = self.fill("nats.conf", WS=port, TCP=tcp)
         return [self.binary, "-c", config], tcp
 
-    def bench_flags(self):
+    def bench_flags(self, shape):
         return ["--subject", self.topic]
 
 

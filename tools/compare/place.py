@@ -10,19 +10,25 @@ class Usage(Exception):
 class Place:
     """Paths and cores of one comparison."""
 
-    def __init__(self, results, server=None, client=None):
+    def __init__(self, results, server=None, client=None, profile="release"):
         self.root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         self.results = results
         self.raw = os.path.join(results, "raw")
         self.logs = os.path.join(results, "logs")
         self.mask = sorted(os.sched_getaffinity(0))
         self.server, self.client = cores(self.mask, server, client)
-        self.broadtape = self.target("release/broadtape")
+        self.profile = profile
+        self.broadtape = self.built("", "broadtape")
 
     def make(self):
         """Makes the folders of the results."""
         os.makedirs(self.raw, exist_ok=True)
         os.makedirs(self.logs, exist_ok=True)
+
+    def built(self, crate, binary):
+        """A program of a crate; the main one has no folder of its own."""
+        folder = "debug" if self.profile == "dev" else self.profile
+        return self.target(os.path.join(crate, folder, binary))
 
     def target(self, path=""):
         """A path below the folder that cargo builds into."""

@@ -11,7 +11,7 @@ use floor::engine::{Engine, Kind, Turn};
 use floor::framer::{Framer, Payload};
 use floor::metronome::{Metronome, Tick, Wait, now};
 use floor::tally::Tally;
-use floor::uring::RingError;
+use floor::uring::{self, RingError};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Ticks that one turn makes up for at most where it is late.
@@ -51,6 +51,9 @@ struct Args {
     /// How to spend the time between ticks
     #[arg(long, value_enum, default_value_t = Wait::Sleep)]
     wait: Wait,
+    /// Only say whether this machine has the engine
+    #[arg(long)]
+    probe: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +71,11 @@ enum FloorError {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(tally) => {
-            println!("{tally}");
+    let args = Args::parse();
+    let done = if args.probe { probe(args.engine) } else { run(&args).map(|t| t.to_string()) };
+    match done {
+        Ok(words) => {
+            println!("{words}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -81,6 +86,13 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+fn probe(engine: Kind) -> Result<String, FloorError> {
+    if engine == Kind::Uring {
+        uring::probe()?;
+    }
+    Ok("this machine has it".to_owned())
 }
 
 fn run(args: &Args) -> Result<Tally, FloorError> {

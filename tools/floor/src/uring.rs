@@ -44,6 +44,20 @@ pub struct Ring {
     entries: usize,
 }
 
+/// Does this system have such rings?
+///
+/// # Errors
+/// [`RingError::Refused`].
+pub fn probe() -> Result<(), RingError> {
+    ring(1).map(drop)
+}
+
+fn ring(entries: usize) -> Result<IoUring, RingError> {
+    let mut builder = IoUring::builder();
+    builder.setup_single_issuer().setup_defer_taskrun();
+    builder.build(entries as u32).map_err(RingError::Refused)
+}
+
 impl Ring {
     /// A ring for the sockets in these places.
     ///
@@ -51,11 +65,7 @@ impl Ring {
     /// [`RingError`].
     pub fn prepare(places: &[Option<Connection>]) -> Result<Self, RingError> {
         let entries = places.len().next_power_of_two().min(ENTRIES_MAX);
-        let ring = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .build(entries as u32)
-            .map_err(RingError::Refused)?;
+        let ring = ring(entries)?;
         let fd = |place: &Option<Connection>| place.as_ref().map(|c| c.socket.as_raw_fd());
         let fds: Vec<RawFd> = places.iter().map(|place| fd(place).unwrap_or(NOBODY)).collect();
         let registered = ring.submitter().register_files(&fds);
