@@ -4,6 +4,7 @@ Exit codes: 0 measured, 1 a peer failed, 2 usage, 130 interrupted.
 """
 
 import datetime
+import itertools
 import json
 import os
 import signal
@@ -13,11 +14,13 @@ import tempfile
 import build
 import maximum
 import options
-import peers as registry
+import registry
 import report
 import rounds
 from bench import Bench
+from brokers import Broker
 from machine import commit, describe
+from peers import Command, Node
 from place import Place, Usage
 from process import stop_all
 
@@ -37,7 +40,11 @@ def folder(arguments):
         return tempfile.mkdtemp(prefix="broadtape-compare-")
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     name = f"{datetime.date.today().isoformat()}-{commit(here)['short']}"
-    return os.path.join(here, "perf", "results", name)
+    name += "-max" if arguments.find_max else ""
+    free = os.path.join(here, "perf", "results", name)
+    numbered = (f"{free}-{n}" for n in itertools.count(2))
+    # What was measured before stays.
+    return free if not os.path.exists(free) else next(p for p in numbered if not os.path.exists(p))
 
 
 def chosen(arguments, place):
@@ -47,7 +54,7 @@ def chosen(arguments, place):
         if name in known:
             raise Usage(f"--cmd {name}: there is a peer of that name")
         flags = arguments.cmd_flags.get(name, "")
-        known[name] = registry.Command(name, command, flags, place)
+        known[name] = Command(name, command, flags, place)
     unknown = [name for name in arguments.peers if name not in known]
     if unknown:
         raise Usage(f"no peer {', '.join(unknown)}; there are: {', '.join(known)}")
@@ -67,7 +74,7 @@ def chosen(arguments, place):
 
 def needs_nothing(peer):
     """What a missing interpreter would run is not built."""
-    return isinstance(peer, (registry.Node, registry.Broker)) and peer.absent()
+    return isinstance(peer, (Node, Broker)) and peer.absent()
 
 
 def write(path, text):
@@ -87,7 +94,7 @@ def compare(arguments, place, bench, peers, absent, machine):
     print("\n".join([facts, *tables]))
     page = os.path.join(place.root, "perf", "README.md")
     inside = os.path.relpath(place.results, os.path.dirname(page))
-    if not arguments.quick and not inside.startswith(".."):
+    if not arguments.quick and not arguments.results:
         pictures = [f"![{title}]({inside}/{name})\n" for name, title in charts.items()]
         raw = f"Raw results, histograms and the machine: [`{inside}`]({inside}).\n"
         report.put(page, "\n".join([facts, raw, *pictures, *tables]))

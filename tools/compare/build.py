@@ -21,7 +21,8 @@ def run(what, command, **options):
 def cargo(place, manifest, target, *flags):
     """Builds one crate of the tree."""
     command = ["cargo", "build", "--quiet", "--locked", "--profile", place.profile]
-    command += ["--manifest-path", os.path.join(place.root, manifest), "--target-dir", place.target(target)]
+    command += ["--manifest-path", os.path.join(place.root, manifest)]
+    command += ["--target-dir", place.target(target)]
     run(f"building {manifest}", [*command, *flags])
 
 

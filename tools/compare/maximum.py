@@ -3,6 +3,7 @@
 import time
 
 import rounds
+from bench import CLIENT_BUSY_MAX
 from shape import Shape
 
 # What it has to deliver of what was due: the window's ends cut through ticks.
@@ -34,22 +35,21 @@ def search(probe, first=_FIRST, last=_LAST, near=_NEAR):
 
 def find(place, bench, peer, connections, say):
     """A peer's highest rate, with the run that showed it and the one that ended the search."""
-    best, last = None, None
+    best, ended = None, None
 
     def probe(per_tick):
-        nonlocal best, last
+        nonlocal best, ended
         time.sleep(_SETTLE)
         run = rounds.one(place, bench, peer, Shape(connections, per_tick), 0)
         say(rounds.line(run))
-        last = run
         if keeps_up(run):
             best = run
             return True
+        ended = run
         return False
 
     search(probe)
-    bound = "client" if last and last.get("client_busy", 0) > 0.9 else "server"
-    return {"peer": peer.name, "best": best, "ended_by": last, "bound": bound}
+    return {"peer": peer.name, "best": best, "ended_by": ended}
 
 
 def table(found):
@@ -64,7 +64,7 @@ def table(found):
             rows.append(f"| {one['peer']} | – | – | – | {why(one['ended_by'])} |")
             continue
         per_tick = best["shape"].partition("x")[2]
-        sign = "≥ " if one["bound"] == "client" else ""
+        sign = "≥ " if client_bound(one["ended_by"]) else ""
         rows.append(
             f"| {one['peer']} | {sign}{best['delivered_per_s'] / 1e6:.2f} M | {per_tick} "
             f"| {(best['p99'] or 0) / 1000:.0f} | {why(one['ended_by'])} |"
@@ -74,10 +74,15 @@ def table(found):
 
 def why(run):
     """Why a run ended the search."""
-    if run is None or keeps_up(run):
+    if run is None:
         return "nothing: the highest rate that is tried"
     if "error" in run:
         return run["error"].splitlines()[0].replace("|", "/")
     tick = run["shape"].partition("x")[2]
     text = f"at {tick} a tick: {run['delivered']:.0%} delivered, {run['lost']:,} lost"
-    return text + (", the client's core was full" if run["client_busy"] > 0.9 else "")
+    return text + (", and the client's core was full" if client_bound(run) else "")
+
+
+def client_bound(run):
+    """Was it the client that did not keep up, as far as one can tell?"""
+    return run is None or run.get("client_busy", 0) > CLIENT_BUSY_MAX

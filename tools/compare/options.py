@@ -35,7 +35,8 @@ def parser():
     )
     form.add_argument("--server-core", type=int, help="[the first that we may use]")
     form.add_argument("--client-core", type=int, help="[the second]")
-    form.add_argument("--results", help="folder to write [perf/results/DATE-COMMIT]")
+    form.add_argument("--results", help="folder to write, with perf/README.md left as it is "
+                      "[perf/results/DATE-COMMIT]")
     form.add_argument("--find-max", action="store_true",
                       help="instead: the highest rate with nothing lost, 100 subscribers")
     form.add_argument("--quick", action="store_true",

@@ -77,7 +77,7 @@ def notes(runs, machine, absent):
         f"Commit {tree['short']}{' with changes' if tree['dirty'] else ''}; {cpu['model']} "
         f"({kind}{len(machine['cores']['mask'])} cores), Linux {machine['kernel']}, "
         f"{machine['rustc']}; load {min(loads, default=0):.1f} to {max(loads, default=0):.1f}.",
-        "Medians; in brackets the least and the most of the rounds. Ratios are made within a round.",
+        "Medians; in brackets the least and the most of the rounds; ratios within a round.",
     ]
     lines += [f"- Versions: {', '.join(f'{k}: {v}' for k, v in machine['versions'].items())}."]
     lines += [f"- Not measured: {name}: {reason}." for name, reason in absent.items()]

@@ -16,8 +16,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Ticks that one turn makes up for at most where it is late.
 const TICKS_PER_TURN: usize = 64;
-/// Records of a turn, from which on it ends with the tick it is at: what a socket can hold.
-const RECORDS_PER_TURN: u64 = 20_000;
+/// Records of a turn, from which on it ends with the tick it is at: their bytes stay in the
+/// core's own cache while they are sent to one subscriber after the other.
+const RECORDS_PER_TURN: u64 = 2_000;
 /// Turns between two looks at what clients say: they cost the floor nothing that shows.
 const TURNS_PER_LOOK: u64 = 64;
 

@@ -1,0 +1,17 @@
+"""All that can be compared, by name."""
+
+from brokers import Nats, Nchan
+from peers import Broadtape, Crate, Floor, Node
+
+
+def known(place):
+    """All peers, by name."""
+    peers = [
+        *(Floor("send", place), Floor("uring", place)),
+        Broadtape("broadtape", [], place),
+        Broadtape("broadtape-uring", ["--engine", "uring"], place),
+        Crate("tungstenite", "tokio-tungstenite", place),
+        Crate("fastwebsockets", "fastwebsockets", place),
+        *(Node("node-ws", place), Nats("nats", place), Nchan("nchan", place)),
+    ]
+    return {peer.name: peer for peer in peers}
