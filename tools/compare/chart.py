@@ -99,12 +99,19 @@ def curves(x, y, lines):
         parts.append(f'<polyline points="{path}" {stroke}/>')
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in places]
         ends.append((places[-1], name, colour))
-    wanted = [end[0][1] for end in ends]
-    for (place, name, colour), at in zip(ends, spaced(wanted)):
-        right = _WIDTH - _RIGHT + 14
-        parts.append(f'<path d="M{place[0]:.1f} {place[1]:.1f} L{right - 3} {at:.1f}" '
-                     f'stroke="{colour}" stroke-opacity="0.5" fill="none"/>')
-        parts.append(text(right, at + 4, name, more=f'style="fill:{colour}"'))
+    return parts + names(ends)
+
+
+def names(ends):
+    """The lines' names: beside the chart, or at the end of a line that ends within it."""
+    edge, parts = _WIDTH - _RIGHT, []
+    whole = [end for end in ends if end[0][0] >= edge - 1]
+    for (x, y), name, colour in (end for end in ends if end not in whole):
+        parts.append(text(x + 8, y + 4, name, more=f'style="fill:{colour}"'))
+    for ((x, y), name, colour), at in zip(whole, spaced([end[0][1] for end in whole])):
+        leader = f'd="M{x:.1f} {y:.1f} L{edge + 11} {at:.1f}"'
+        parts.append(f'<path {leader} stroke="{colour}" stroke-opacity="0.5" fill="none"/>')
+        parts.append(text(edge + 14, at + 4, name, more=f'style="fill:{colour}"'))
     return parts
 
 
@@ -115,5 +122,8 @@ def spaced(wanted):
     for index in order:
         last = max(wanted[index], last + _LABEL_GAP)
         placed[index] = last
-    over = max(0.0, last - (_HEIGHT - _BOTTOM))
-    return [height - over for height in placed]
+    lowest = float(_HEIGHT - _BOTTOM)
+    for index in reversed(order):
+        placed[index] = min(placed[index], lowest)
+        lowest = placed[index] - _LABEL_GAP
+    return placed

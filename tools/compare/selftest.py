@@ -94,6 +94,8 @@ class Pages(unittest.TestCase):
     def test_labels_do_not_cover_each_other(self):
         placed = sorted(chart.spaced([50.0, 50.0, 51.0]))
         self.assertTrue(all(b - a >= 15 for a, b in zip(placed, placed[1:])), placed)
+        # At the lower edge they move up, and those far above stay.
+        self.assertEqual(chart.spaced([100.0, 404.0, 404.0]), [100.0, 389.0, 404.0])
 
     def test_a_table_has_a_row_for_each_that_ran(self):
         runs = [run_of("floor-send", 0, 10), run_of("a", 0, 15), run_of("b", 0, 1, ["it failed"])]
