@@ -142,6 +142,12 @@ pub const HTTP_LIFE: Duration = Duration::from_secs(60);
 pub const HTTP_WRITE: Duration = Duration::from_secs(10);
 /// Connections that the kernel holds for a listener before they are accepted.
 pub const LISTEN_BACKLOG: i32 = 4096;
+/// Addresses that a server listens on at most: their sockets are handed over in one message.
+pub const LISTENERS_MAX: usize = 64;
+/// How long a process waits for another one's part of an upgrade.
+pub const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
+/// Pause after an upgrade that failed.
+pub const UPGRADE_PAUSE: Duration = Duration::from_millis(100);
 /// Handshakes and pages in progress at once.
 pub const GATE_CONNECTIONS: usize = 4096;
 /// First and longest pause after an accept that failed.

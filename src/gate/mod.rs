@@ -5,12 +5,13 @@
 
 mod handshake;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use fastwebsockets::upgrade::UpgradeFut;
@@ -75,8 +76,26 @@ pub struct Gate<P> {
     pub draining: AtomicBool,
     /// The last session's number.
     pub sessions: AtomicU64,
+    /// Connections that have not got their first answer.
+    pub waiting: Arc<AtomicUsize>,
     /// What was refused.
     pub refusals: Arc<Refusals>,
+}
+
+/// A connection that has not got its first answer, as long as it lives.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn new(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Relaxed);
+        Self(counter.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Answers requests that are no handshakes.
@@ -102,6 +121,11 @@ pub fn listen(address: SocketAddr) -> io::Result<StdListener> {
 }
 
 impl<P: Pages> Gate<P> {
+    /// How many connections have been accepted and not been answered yet.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
     /// Accepts from one listener until the future is dropped.
     ///
     /// # Errors
@@ -115,9 +139,9 @@ impl<P: Pages> Gate<P> {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE.0;
-                    let gate = self.clone();
+                    let (gate, waiting) = (self.clone(), Waiting::new(&self.waiting));
                     tokio::spawn(async move {
-                        gate.serve(stream, peer).await;
+                        gate.serve(stream, peer, waiting).await;
                         drop(place);
                     });
                 }
@@ -134,11 +158,13 @@ impl<P: Pages> Gate<P> {
     }
 
     /// Answers the requests of one connection; a handshake is the last of them.
-    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, waiting: Waiting) {
         let gate = self.clone();
+        // It waits for its first answer; one that streams, until a shard has it.
+        let first = Cell::new(Some(waiting));
         let service = service_fn(move |request| {
-            let gate = gate.clone();
-            async move { Ok::<_, Infallible>(gate.answer(request, peer).await) }
+            let (gate, waiting) = (gate.clone(), first.take());
+            async move { Ok::<_, Infallible>(gate.answer(request, peer, waiting).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -167,6 +193,7 @@ impl<P: Pages> Gate<P> {
         self: Arc<Self>,
         mut request: Request<Incoming>,
         peer: SocketAddr,
+        waiting: Option<Waiting>,
     ) -> Response<Full<Bytes>> {
         let draining = self.draining.load(Relaxed);
         match handshake::judge(&request, self.echo, draining) {
@@ -180,7 +207,10 @@ impl<P: Pages> Gate<P> {
                 let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
                     return handshake::Refusal::malformed("the handshake is incomplete").response();
                 };
-                tokio::spawn(self.hand_over(upgrade, speech, peer));
+                tokio::spawn(async move {
+                    self.hand_over(upgrade, speech, peer).await;
+                    drop(waiting);
+                });
                 handshake::accepted(response, subprotocol)
             }
         }

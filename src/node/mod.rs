@@ -3,8 +3,10 @@
 pub mod config;
 mod engine;
 pub mod http;
+mod machinery;
 pub mod options;
 pub mod report;
 pub mod server;
 mod status;
 pub mod units;
+mod upgrade;

@@ -27,6 +27,8 @@ pub struct Options {
     pub flush_interval: Option<Duration>,
     /// Window over which connections are closed on SIGTERM.
     pub drain: Duration,
+    /// Where a newer process takes the listening sockets over, and this one from an older one.
+    pub upgrade: Option<PathBuf>,
     /// From accept to the answer of a handshake.
     pub handshake: Duration,
     /// Serve `/v1/echo`, for conformance tests.

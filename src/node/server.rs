@@ -1,30 +1,29 @@
 //! The server: builds, pins, starts, drains.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rand::TryRng;
-use rand::rngs::SysRng;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
-use super::engine;
-use super::options::{EngineChoice, Options, Start};
+use super::machinery::{Machinery, build, random_epoch};
+use super::options::Options;
 use super::report::Info;
 use super::status::Running;
-use crate::clock::{Now, unix_now};
+use super::upgrade::{Inherited, Offer};
+use crate::clock::unix_now;
 use crate::feed::Feed;
-use crate::feed::publisher::{self, FeedEvent, Handle, Publisher};
+use crate::feed::publisher::FeedEvent;
 use crate::gate::{self, Gate};
 use crate::limits::DRAIN_PER_CONNECTION;
-use crate::ring::{Progresses, Ring, RingError, ring};
+use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
-use crate::shard::{self, Shard};
 use crate::wire::close::CloseReason;
 use crate::wire::instrument::{Directory, DirectoryError};
 use crate::wire::message::{SourceState, Status as StatusMessage};
@@ -52,6 +51,14 @@ pub enum ServerError {
         /// Why.
         error: io::Error,
     },
+    /// The socket for upgrades.
+    #[error("--upgrade {}: {error}", path.display())]
+    Upgrade {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The ring.
     #[error(transparent)]
     Ring(#[from] RingError),
@@ -69,16 +76,6 @@ pub enum ServerError {
     System(#[from] io::Error),
 }
 
-/// The threads of a server.
-struct Machinery {
-    mailboxes: Vec<Mailbox>,
-    threads: Vec<JoinHandle<()>>,
-    publisher: Handle,
-    progress: Progresses,
-    ring: Ring,
-    events: mpsc::UnboundedReceiver<FeedEvent>,
-}
-
 /// Runs a server until it is told to end, once gently, twice at once: by what `signals` returns,
 /// which is called before `listening` gets the bound addresses, so that whoever knows that the
 /// server listens can tell it to end. The first connection is accepted after both.
@@ -94,7 +91,11 @@ pub fn run<S: AsyncFnMut()>(
 ) -> Result<(), ServerError> {
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let listeners = options.listen.iter().map(|address| listen(*address));
+    let mut older = inherit(options)?;
+    let listeners = options.listen.iter().map(|address| {
+        let inherited = older.as_mut().and_then(|older| older.take(*address));
+        inherited.map_or_else(|| listen(*address), Ok)
+    });
     let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
@@ -120,16 +121,36 @@ pub fn run<S: AsyncFnMut()>(
         echo: options.enable_echo,
         draining: AtomicBool::new(false),
         sessions: AtomicU64::new(0),
+        waiting: Arc::default(),
         refusals: running.refusals.clone(),
     });
+    let mut server = Server { drain: options.drain, exit, machinery, running, gate };
     runtime.block_on(async {
         let told = signals()?;
+        let offer = options
+            .upgrade
+            .as_deref()
+            .map(|path| Offer::new(path, &listeners).map_err(|error| upgrade_failed(path, error)));
+        let offer = offer.transpose()?;
         listening(&addresses);
-        serve(options, exit, machinery, running, gate, listeners, told).await
+        if let Some(Err(error)) = older.map(Inherited::ready) {
+            tracing::warn!(%error, "the older process is gone already");
+        }
+        server.serve(listeners, offer, told).await
     })?;
     // What the runtime still has are connections that nobody waits for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
+}
+
+/// What an older process hands over, where one waits.
+fn inherit(options: &Options) -> Result<Option<Inherited>, ServerError> {
+    let Some(path) = &options.upgrade else { return Ok(None) };
+    Inherited::from(path).map_err(|error| upgrade_failed(path, error))
+}
+
+fn upgrade_failed(path: &Path, error: io::Error) -> ServerError {
+    ServerError::Upgrade { path: path.to_owned(), error }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
@@ -145,153 +166,131 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// A random number that is not 0.
-fn random_epoch() -> io::Result<u64> {
-    loop {
-        match SysRng.try_next_u64() {
-            Ok(0) => {}
-            Ok(epoch) => return Ok(epoch),
-            Err(error) => return Err(io::Error::other(error.to_string())),
-        }
-    }
+/// Why a server stops serving.
+enum Stop {
+    /// It was told to.
+    Told,
+    /// A newer process has taken over.
+    Upgraded,
+    /// Its feeds are over, well or with this message.
+    Over(Option<String>),
 }
 
-/// Builds the ring and starts shards and publisher. The publisher registers its instruments before
-/// the shards look at the directory, and they have their readers before it publishes.
-fn build(
-    options: &Options,
-    program: Program,
-    directory: &Arc<Directory>,
-    epoch: u64,
-) -> Result<Machinery, ServerError> {
-    let engine = engine::probe(options.engine).map_err(ServerError::Engine)?;
-    let (writer, ring) = ring(options.ring_bytes)?;
-    let progress = Progresses::new(options.shards);
-    let (sender, events) = mpsc::unbounded_channel();
-    let elastic = program.elastic;
-    let mut shards = Vec::new();
-    for id in 0..options.shards {
-        let (poll, waker) = shard::run::poller()?;
-        ring.waits().register(id, waker.clone());
-        shards.push(shard::Parts {
-            id,
-            ring: ring.clone(),
-            reader: ring.reader(),
-            directory: directory.clone(),
-            mailbox: Mailbox::new(waker),
-            poll,
-            progress: progress.clone(),
-            elastic,
-            epoch,
-            limits: options.clients.clone(),
-            flush_interval: options.flush_interval,
-            busy: options.busy,
-        });
-    }
-    let mailboxes = shards.iter().map(|parts| parts.mailbox.clone()).collect();
-    let publisher = Publisher::new(publisher::Parts {
-        feeds: program.feeds,
-        derive: program.derive,
-        writer,
-        directory: directory.clone(),
-        progress: progress.clone(),
-        hold: match options.start {
-            Start::Now => 0,
-            Start::OnSubscribe(connections) => connections as u64,
-        },
-        queue: options.clients.queue,
-        epoch,
-        events: sender,
-    })?;
-    let threads = start_shards(shards, options.pin, engine)?;
-    let publisher = publisher.start()?;
-    Ok(Machinery { mailboxes, threads, publisher, progress, ring, events })
-}
-
-fn start_shards(
-    parts: Vec<shard::Parts>,
-    pin: bool,
-    choice: EngineChoice,
-) -> io::Result<Vec<JoinHandle<()>>> {
-    let cores = sched_getaffinity(None)?;
-    let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| cores.is_set(*core)).collect();
-    // The first core is left to the feed and the gate where there is one to spare.
-    let spare = usize::from(allowed.len() > parts.len());
-    let start = |parts: shard::Parts| {
-        let core = allowed[(parts.id + spare) % allowed.len()];
-        let name = format!("shard-{}", parts.id);
-        std::thread::Builder::new().name(name).spawn(move || {
-            if pin {
-                let mut set = CpuSet::new();
-                set.set(core);
-                if let Err(error) = sched_setaffinity(None, &set) {
-                    tracing::warn!(core, %error, "a shard can't be pinned");
-                }
-            }
-            Shard::new(parts, engine::make(choice), Now::read()).run();
-        })
-    };
-    parts.into_iter().map(start).collect()
-}
-
-/// Accepts and watches until it is told to end, then drains.
-async fn serve(
-    options: &Options,
+/// A server that has been built.
+struct Server {
+    drain: Duration,
     exit: bool,
-    mut machinery: Machinery,
+    machinery: Machinery,
     running: Running,
     gate: Arc<Gate<Running>>,
-    listeners: Vec<TcpListener>,
-    mut told: impl AsyncFnMut(),
-) -> Result<(), ServerError> {
-    let mut accepting = tokio::task::JoinSet::new();
-    for listener in listeners {
-        accepting.spawn(gate.clone().accept(listener));
-    }
-    let mut alive = tokio::time::interval(Duration::from_millis(200));
-    let mut failed = None;
-    let mut reason = loop {
+}
+
+impl Server {
+    /// Accepts and watches until there is a reason to stop, then drains.
+    async fn serve(
+        &mut self,
+        listeners: Vec<TcpListener>,
+        mut offer: Option<Offer>,
+        mut told: impl AsyncFnMut(),
+    ) -> Result<(), ServerError> {
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(self.gate.clone().accept(listener));
+        }
+        let mut stop = self.watch(&mut accepting, offer.as_mut(), &mut told).await?;
+        if matches!(stop, Stop::Over(_)) {
+            tokio::select! {
+                () = all_sent(&self.machinery) => {}
+                () = told() => stop = Stop::Told,
+            }
+        }
+        accepting.abort_all();
+        self.running.draining.store(true, Relaxed);
+        // After an upgrade, whoever is still on the way in is let in, and told to come again.
+        self.gate.draining.store(!matches!(stop, Stop::Upgraded), Relaxed);
+        let reason = match &stop {
+            Stop::Told | Stop::Upgraded => CloseReason::Drain,
+            Stop::Over(_) => CloseReason::GoingAway,
+        };
+        tracing::info!(reason = reason.name(), "draining");
         tokio::select! {
-            () = told() => break CloseReason::Drain,
-            Some(event) = machinery.events.recv() => {
-                tell(&machinery.mailboxes, &running, &event);
-                if exit && matches!(event.state, SourceState::Ended | SourceState::Failed) {
-                    failed = (event.state == SourceState::Failed).then_some(event.message);
-                    break CloseReason::GoingAway;
+            () = self.drain(reason) => {}
+            () = told() => tracing::warn!("told a second time: leaving at once"),
+        }
+        if let (Some(offer), false) = (offer, matches!(stop, Stop::Upgraded)) {
+            offer.withdraw();
+        }
+        self.machinery.publisher.stop();
+        for mailbox in &self.machinery.mailboxes {
+            // A shard that can't be told is stuck; the process ends all the same.
+            let _ = mailbox.send(Command::Stop);
+        }
+        match stop {
+            Stop::Over(Some(failed)) => Err(ServerError::Unfinished(failed)),
+            Stop::Over(None) | Stop::Told | Stop::Upgraded => Ok(()),
+        }
+    }
+
+    /// Watches feeds, shards and listeners until there is a reason to stop.
+    async fn watch(
+        &mut self,
+        accepting: &mut JoinSet<io::Result<Infallible>>,
+        mut offer: Option<&mut Offer>,
+        told: &mut impl AsyncFnMut(),
+    ) -> Result<Stop, ServerError> {
+        let mut alive = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            let upgraded = async {
+                match &mut offer {
+                    Some(offer) => offer.taken().await,
+                    None => std::future::pending().await,
                 }
-            }
-            _ = alive.tick() => {
-                if machinery.threads.iter().any(JoinHandle::is_finished) {
-                    return Err(ServerError::System(io::Error::other("a shard has died")));
+            };
+            tokio::select! {
+                () = told() => return Ok(Stop::Told),
+                () = upgraded => {
+                    tracing::info!("a newer process has taken over");
+                    return Ok(Stop::Upgraded);
                 }
-            }
-            Some(ended) = accepting.join_next() => {
-                if let Ok(Err(error)) = ended {
-                    return Err(ServerError::System(error));
+                Some(event) = self.machinery.events.recv() => {
+                    tell(&self.machinery.mailboxes, &self.running, &event);
+                    let failed = event.state == SourceState::Failed;
+                    if self.exit && (failed || event.state == SourceState::Ended) {
+                        return Ok(Stop::Over(failed.then_some(event.message)));
+                    }
+                }
+                _ = alive.tick() => {
+                    if self.machinery.threads.iter().any(JoinHandle::is_finished) {
+                        return Err(ServerError::System(io::Error::other("a shard has died")));
+                    }
+                }
+                Some(ended) = accepting.join_next() => {
+                    if let Ok(Err(error)) = ended {
+                        return Err(ServerError::System(error));
+                    }
                 }
             }
         }
-    };
-    if reason == CloseReason::GoingAway {
-        tokio::select! {
-            () = all_sent(&machinery) => {}
-            () = told() => reason = CloseReason::Drain,
+    }
+
+    /// Closes all connections, spread over the window but no longer than so many need, and returns
+    /// when the last one has left or the window is over.
+    async fn drain(&self, reason: CloseReason) {
+        let mailboxes = &self.machinery.mailboxes;
+        let connections = || mailboxes.iter().map(Mailbox::population).sum::<usize>();
+        let needed = DRAIN_PER_CONNECTION * u32::try_from(connections()).unwrap_or(u32::MAX);
+        let (now, spread) = (Instant::now(), needed.min(self.drain.mul_f64(0.8)));
+        for mailbox in mailboxes {
+            let command = Command::Drain { reason, until: now + spread, cutoff: now + self.drain };
+            if mailbox.send(command).is_err() {
+                tracing::warn!("a shard's queue is full: its clients are not told");
+            }
+        }
+        let over = self.drain + Duration::from_millis(200);
+        while (connections() > 0 || self.gate.waiting() > 0) && now.elapsed() < over {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    tracing::info!(reason = reason.name(), "draining");
-    accepting.abort_all();
-    running.draining.store(true, Relaxed);
-    gate.draining.store(true, Relaxed);
-    tokio::select! {
-        () = drain(options.drain, reason, &machinery) => {}
-        () = told() => tracing::warn!("told a second time: leaving at once"),
-    }
-    machinery.publisher.stop();
-    for mailbox in &machinery.mailboxes {
-        // A shard that can't be told is stuck; the process ends all the same.
-        let _ = mailbox.send(Command::Stop);
-    }
-    failed.map_or(Ok(()), |message| Err(ServerError::Unfinished(message)))
 }
 
 /// Says what became of a feed: to the log, to readiness, to the clients.
@@ -322,23 +321,6 @@ async fn all_sent(machinery: &Machinery) {
         if read && machinery.progress.max_queued() == 0 {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Closes all connections, spread over the window but no longer than so many need, and returns when
-/// the last one has left or the window is over.
-async fn drain(window: Duration, reason: CloseReason, machinery: &Machinery) {
-    let connections = || machinery.mailboxes.iter().map(Mailbox::population).sum::<usize>();
-    let needed = DRAIN_PER_CONNECTION * u32::try_from(connections()).unwrap_or(u32::MAX);
-    let (now, spread) = (Instant::now(), needed.min(window.mul_f64(0.8)));
-    for mailbox in &machinery.mailboxes {
-        let command = Command::Drain { reason, until: now + spread, cutoff: now + window };
-        if mailbox.send(command).is_err() {
-            tracing::warn!("a shard's queue is full: its clients are not told");
-        }
-    }
-    while connections() > 0 && now.elapsed() < window + Duration::from_millis(200) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

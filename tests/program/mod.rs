@@ -30,12 +30,17 @@ impl Program {
 
     /// The same, in a folder.
     pub(crate) fn start_in(folder: &Path, args: &[&str]) -> Self {
+        Self::listen(folder, "127.0.0.1:0", args)
+    }
+
+    /// Starts it on a certain address.
+    pub(crate) fn start_at(address: &str, args: &[&str]) -> Self {
+        Self::listen(Path::new("."), address, args)
+    }
+
+    fn listen(folder: &Path, address: &str, args: &[&str]) -> Self {
         let mut command = broadtape();
-        command
-            .current_dir(folder)
-            .args(args)
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped());
+        command.current_dir(folder).args(args).args(["--listen", address]).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let Some(line) = first_line(out) else {

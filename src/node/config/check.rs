@@ -11,8 +11,9 @@ use super::error::{ConfigError, Origin};
 use super::settings::{self, Command};
 use super::typed::{Given, Typed};
 use crate::limits::{
-    CLIENT_MESSAGE_MAX, ClientLimits, ECHO_MESSAGE_MAX, HEARTBEAT_BUSY, INSTRUMENTS_MAX, QUEUE_MIN,
-    RING_MAX, RING_MIN, SHARDS_MAX, SIM_RATE_MAX, SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
+    CLIENT_MESSAGE_MAX, ClientLimits, ECHO_MESSAGE_MAX, HEARTBEAT_BUSY, INSTRUMENTS_MAX,
+    LISTENERS_MAX, QUEUE_MIN, RING_MAX, RING_MIN, SHARDS_MAX, SIM_RATE_MAX, SIM_SYMBOLS_MAX,
+    SUBSCRIPTIONS_MAX,
 };
 use crate::node::options::{
     EngineChoice, FeedOptions, LogFormat, LogOptions, Options, Speed, Start,
@@ -40,6 +41,11 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         engine: one(typed, "engine", engine)?,
         flush_interval: one(typed, "flush_interval", flush_interval)?,
         drain: time(typed, "drain", Duration::ZERO..=HOUR)?,
+        upgrade: one(typed, "upgrade", |text| match text {
+            "" => Err("it is the path of a Unix socket, or none"),
+            "none" => Ok(None),
+            path => Ok(Some(PathBuf::from(path))),
+        })?,
         handshake: time(typed, "handshake_timeout", Duration::from_millis(100)..=MINUTE)?,
         enable_echo: one(typed, "enable_echo", switch)?,
         clients: clients(typed)?,
@@ -186,6 +192,9 @@ fn listen(typed: &Typed) -> Result<Vec<SocketAddr>, ConfigError> {
         let address = text.parse().map_err(|_| {
             wrong("it is an address and a port, such as 127.0.0.1:8080 or [::]:8080")
         })?;
+        if all.len() == LISTENERS_MAX {
+            return Err(wrong(&format!("more than {LISTENERS_MAX} are given")));
+        }
         if address_repeats(&all, address) {
             return Err(wrong("it is given twice"));
         }

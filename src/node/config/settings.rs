@@ -155,6 +155,7 @@ pub const SETTINGS: &[Setting] = &[
     row(Server, "engine", Text, "auto|epoll|uring", "auto", "One system call a send, or io_uring: one for many; auto: io_uring where the kernel has it"),
     row(Server, "flush_interval", Text, "DURATION", "0", "Collect for this long before a send; 0: send at once what one turn brought"),
     row(Server, "drain", Text, "DURATION", "10s", "Window over which clients are sent away on SIGTERM"),
+    row(Server, "upgrade", Text, "PATH|none", "none", "Unix socket where a newer process takes the listening sockets over; where one waits there, take them over from it"),
     row(Server, "handshake_timeout", Text, "DURATION", "5s", "Longest from accept to the answer"),
     row(Server, "enable_echo", Switch, "BOOL", "false", "Serve /v1/echo, for WebSocket conformance tests"),
 

@@ -1,0 +1,125 @@
+//! The threads that ticks go through: the ring is made, the shards and the publisher are started.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use tokio::sync::mpsc;
+
+use super::engine;
+use super::options::{EngineChoice, Options, Start};
+use super::server::{Program, ServerError};
+use crate::clock::Now;
+use crate::feed::publisher::{self, FeedEvent, Handle, Publisher};
+use crate::ring::{Progresses, Ring, ring};
+use crate::shard::command::Mailbox;
+use crate::shard::{self, Shard};
+use crate::wire::instrument::Directory;
+
+/// The threads of a server.
+pub(super) struct Machinery {
+    /// The ways into the shards.
+    pub(super) mailboxes: Vec<Mailbox>,
+    /// The shards' threads.
+    pub(super) threads: Vec<JoinHandle<()>>,
+    /// The publisher.
+    pub(super) publisher: Handle,
+    /// How far the shards are.
+    pub(super) progress: Progresses,
+    /// The ring.
+    pub(super) ring: Ring,
+    /// What becomes of the feeds.
+    pub(super) events: mpsc::UnboundedReceiver<FeedEvent>,
+}
+
+/// A random number that is not 0.
+pub(super) fn random_epoch() -> io::Result<u64> {
+    loop {
+        match SysRng.try_next_u64() {
+            Ok(0) => {}
+            Ok(epoch) => return Ok(epoch),
+            Err(error) => return Err(io::Error::other(error.to_string())),
+        }
+    }
+}
+
+/// Builds the ring and starts shards and publisher. The publisher registers its instruments before
+/// the shards look at the directory, and they have their readers before it publishes.
+pub(super) fn build(
+    options: &Options,
+    program: Program,
+    directory: &Arc<Directory>,
+    epoch: u64,
+) -> Result<Machinery, ServerError> {
+    let engine = engine::probe(options.engine).map_err(ServerError::Engine)?;
+    let (writer, ring) = ring(options.ring_bytes)?;
+    let progress = Progresses::new(options.shards);
+    let (sender, events) = mpsc::unbounded_channel();
+    let elastic = program.elastic;
+    let mut shards = Vec::new();
+    for id in 0..options.shards {
+        let (poll, waker) = shard::run::poller()?;
+        ring.waits().register(id, waker.clone());
+        shards.push(shard::Parts {
+            id,
+            ring: ring.clone(),
+            reader: ring.reader(),
+            directory: directory.clone(),
+            mailbox: Mailbox::new(waker),
+            poll,
+            progress: progress.clone(),
+            elastic,
+            epoch,
+            limits: options.clients.clone(),
+            flush_interval: options.flush_interval,
+            busy: options.busy,
+        });
+    }
+    let mailboxes = shards.iter().map(|parts| parts.mailbox.clone()).collect();
+    let publisher = Publisher::new(publisher::Parts {
+        feeds: program.feeds,
+        derive: program.derive,
+        writer,
+        directory: directory.clone(),
+        progress: progress.clone(),
+        hold: match options.start {
+            Start::Now => 0,
+            Start::OnSubscribe(connections) => connections as u64,
+        },
+        queue: options.clients.queue,
+        epoch,
+        events: sender,
+    })?;
+    let threads = start_shards(shards, options.pin, engine)?;
+    let publisher = publisher.start()?;
+    Ok(Machinery { mailboxes, threads, publisher, progress, ring, events })
+}
+
+fn start_shards(
+    parts: Vec<shard::Parts>,
+    pin: bool,
+    choice: EngineChoice,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let cores = sched_getaffinity(None)?;
+    let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| cores.is_set(*core)).collect();
+    // The first core is left to the feed and the gate where there is one to spare.
+    let spare = usize::from(allowed.len() > parts.len());
+    let start = |parts: shard::Parts| {
+        let core = allowed[(parts.id + spare) % allowed.len()];
+        let name = format!("shard-{}", parts.id);
+        std::thread::Builder::new().name(name).spawn(move || {
+            if pin {
+                let mut set = CpuSet::new();
+                set.set(core);
+                if let Err(error) = sched_setaffinity(None, &set) {
+                    tracing::warn!(core, %error, "a shard can't be pinned");
+                }
+            }
+            Shard::new(parts, engine::make(choice), Now::read()).run();
+        })
+    };
+    parts.into_iter().map(start).collect()
+}
