@@ -8,7 +8,7 @@ def known(place):
     """All peers, by name."""
     peers = [
         *(Floor("send", place), Floor("uring", place)),
-        Broadtape("broadtape", [], place),
+        Broadtape("broadtape-epoll", ["--engine", "epoll"], place),
         Broadtape("broadtape-uring", ["--engine", "uring"], place),
         Crate("tungstenite", "tokio-tungstenite", place),
         Crate("fastwebsockets", "fastwebsockets", place),

@@ -127,8 +127,8 @@ class Arguments(unittest.TestCase):
         return options.checked(options.parser().parse_args(words))
 
     def test_own_servers_join_the_peers(self):
-        found = self.read("--peers", "broadtape", "--cmd", "u=./server --port {PORT}")
-        self.assertEqual(found.peers, ["broadtape", "u"])
+        found = self.read("--peers", "broadtape-epoll", "--cmd", "u=./server --port {PORT}")
+        self.assertEqual(found.peers, ["broadtape-epoll", "u"])
         self.assertEqual((found.rounds, found.duration, len(found.shapes)), (5, 3.0, 5))
 
     def test_times_have_units(self):
