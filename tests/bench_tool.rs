@@ -200,7 +200,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         (&["h", "--duration", "0"], "--duration 0 measures nothing"),
         (&["h", "--symbols", "0"], "0 symbols"),
         (&["h", "--connections", "0"], "0 is not in 1"),
-        (&["h", "--check-sequence", "--symbols", "5"], "needs all symbols"),
+        (&["h", "--check-sequence", "--schema", "trades,mbp-1"], "needs one schema"),
     ] {
         let output = broadtape(&[&["bench"], args].concat());
         exited(&output, 2);

@@ -42,7 +42,7 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Replay(replay::ReplayArgs),
-    Bench(bench::BenchArgs),
+    Bench(Box<bench::BenchArgs>),
     Watch(watch::WatchArgs),
     Inspect(inspect::InspectArgs),
 }
@@ -52,7 +52,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Watch(args)) => watch::run(args),
         Some(Command::Inspect(args)) => inspect::run(&args),
         None => help(),

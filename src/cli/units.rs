@@ -73,6 +73,40 @@ pub(crate) fn number(text: &str) -> Result<f64, BadQuantity> {
     }
 }
 
+/// Reads a size in bytes: `64KiB`, `1.5MB`, or a plain number.
+///
+/// # Errors
+/// [`BadQuantity`] where the number is missing or its unit unknown.
+pub(crate) fn bytes(text: &str) -> Result<f64, BadQuantity> {
+    let bad =
+        || BadQuantity { text: text.to_owned(), what: "size", example: "4096, 64KiB or 1.5MB" };
+    let (number, unit) = split(text.trim()).ok_or_else(bad)?;
+    let factor = match unit {
+        "" | "B" => 1.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "KiB" => 1024.0,
+        "MiB" => 1_048_576.0,
+        "GiB" => 1_073_741_824.0,
+        _ => return Err(bad()),
+    };
+    Ok(number * factor)
+}
+
+/// A size to three digits: `812 B`, `45.2 KiB`, `1.30 MiB`.
+pub(crate) fn show_bytes(bytes: f64) -> String {
+    let (scale, unit) = match bytes.abs() {
+        b if b < 1024.0 => return format!("{bytes:.0} B"),
+        b if b < 1_048_576.0 => (1024.0, "KiB"),
+        b if b < 1_073_741_824.0 => (1_048_576.0, "MiB"),
+        _ => (1_073_741_824.0, "GiB"),
+    };
+    let value = bytes / scale;
+    let digits = if value.abs() < 10.0 { 2 } else { usize::from(value.abs() < 100.0) };
+    format!("{value:.digits$} {unit}")
+}
+
 /// A time in ns to three digits and its unit: `812 ns`, `45.2 µs`, `1.30 ms`.
 pub(crate) fn show_nanos(nanos: u64) -> String {
     let (scale, unit) = match nanos {
@@ -131,6 +165,18 @@ mod tests {
     fn numbers_carry_no_unit() {
         assert_eq!(number("1000.5"), Ok(1000.5));
         assert!(number("5ms").is_err() && number("").is_err());
+    }
+
+    #[test]
+    fn sizes_may_carry_a_unit() {
+        assert_eq!((bytes("4096"), bytes("64KiB")), (Ok(4096.0), Ok(65_536.0)));
+        assert_eq!((bytes("1.5 MB"), bytes("2GiB")), (Ok(1.5e6), Ok(2_147_483_648.0)));
+        assert!(bytes("5 apples").is_err() && bytes("MiB").is_err());
+        assert_eq!(
+            (show_bytes(812.0).as_str(), show_bytes(46_285.0).as_str()),
+            ("812 B", "45.2 KiB")
+        );
+        assert_eq!(show_bytes(-1_363_149.0), "-1.30 MiB");
     }
 
     #[test]

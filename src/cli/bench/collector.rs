@@ -67,6 +67,11 @@ impl Collector {
         self.roll_at = if next < window.intervals() { window.end_of(next) } else { UnixNanos::MAX };
     }
 
+    /// When something of it is due next; none where nothing is.
+    pub(crate) fn due(&self) -> Option<UnixNanos> {
+        (self.roll_at < UnixNanos::MAX).then_some(self.roll_at)
+    }
+
     /// A socket was read at `now`; true where it counts.
     #[inline]
     pub(crate) fn read(&mut self, now: UnixNanos, bytes: usize) -> bool {
@@ -79,9 +84,9 @@ impl Collector {
         counts
     }
 
-    /// Starts measuring a data frame of a read that counts.
+    /// Starts measuring what came in a read that counts.
     #[inline]
-    pub(crate) fn frame(&mut self, ts_send: UnixNanos, now: UnixNanos) -> Measure<'_> {
+    pub(crate) fn measure(&mut self, ts_send: Option<UnixNanos>, now: UnixNanos) -> Measure<'_> {
         self.interval.begin(ts_send, now)
     }
 }

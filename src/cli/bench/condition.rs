@@ -3,44 +3,154 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hdrhistogram::Histogram;
+
 use super::interval::Since;
 use super::report::Report;
-use crate::cli::units;
+use crate::cli::units::{self, BadQuantity};
 
-/// A figure of the report that is no latency.
+/// What the help says of conditions.
+pub(crate) const METRICS: &str = "\
+Exit with 3 where this holds (repeatable): METRIC, one of < <= > >=, VALUE.
+
+Latencies, compared with durations ('p99>5ms'):
+  p50, p99.9 and so on, max   from ts_event to receipt; out.p99 and send.p99 of the other stamps
+  connect.p99                 from when a connection was to be opened to when it could subscribe
+  churn.p99                   the same of the visitors of --churn
+Cost, with --server-pid:
+  cpu                         server's CPU time by delivered record ('cpu>100ns')
+  cpu_share                   server's CPU time, percent of one core
+  rss_start, rss_connected, rss_end, rss_peak, rss_per_connection   sizes ('rss_peak>2GiB')
+Counts ('lost>0'):
+  lost, duplicated, reordered, conflated, gaps        and worst.lost … of one connection
+  missing, surplus, dropped, unverified, seq_decreased, sequence_gaps, sequence_missing,
+  sequence_duplicates, sequence_reordered, foreign, disconnects, rejected
+  records, records_per_s, bytes_per_s, frames, churn_done, churn_failed, stalled_ended
+The client itself, percent of its busiest thread:
+  client_busy, client_waiting";
+
+/// How the value of a figure is written.
+#[derive(Clone, Copy, Debug)]
+enum Unit {
+    Number,
+    Nanos,
+    Bytes,
+}
+
+impl Unit {
+    fn read(self, text: &str) -> Result<f64, BadQuantity> {
+        match self {
+            Self::Number => units::number(text),
+            Self::Nanos => units::nanos(text),
+            Self::Bytes => units::bytes(text),
+        }
+    }
+
+    fn show(self, value: f64) -> String {
+        match self {
+            Self::Number => value.to_string(),
+            Self::Nanos if value < 1e3 => format!("{value:.1} ns"),
+            Self::Nanos => units::show_nanos(value as u64),
+            Self::Bytes => units::show_bytes(value),
+        }
+    }
+}
+
+/// A figure of the report that is no quantile; none where it was not measured.
 #[derive(Clone, Copy, Debug)]
 struct Figure {
     name: &'static str,
-    of: fn(&Report) -> f64,
+    unit: Unit,
+    /// The flag without which it is not measured.
+    needs: Option<&'static str>,
+    of: fn(&Report) -> Option<f64>,
 }
 
-const FIGURES: [Figure; 20] = [
-    Figure { name: "lost", of: |r| r.lost as f64 },
-    Figure { name: "missing", of: |r| r.checks.missing as f64 },
-    Figure { name: "surplus", of: |r| r.checks.surplus as f64 },
-    Figure { name: "gaps", of: |r| r.checks.gaps as f64 },
-    Figure { name: "dropped", of: |r| r.checks.dropped as f64 },
-    Figure { name: "conflated", of: |r| r.checks.conflated as f64 },
-    Figure { name: "seq_decreased", of: |r| r.checks.seq_decreased as f64 },
-    Figure { name: "sequence_gaps", of: |r| r.checks.sequence_gaps as f64 },
-    Figure { name: "sequence_missing", of: |r| r.checks.sequence_missing as f64 },
-    Figure { name: "sequence_duplicates", of: |r| r.checks.sequence_duplicates as f64 },
-    Figure { name: "sequence_reordered", of: |r| r.checks.sequence_reordered as f64 },
-    Figure { name: "disconnects", of: |r| r.disconnects.values().sum::<u64>() as f64 },
-    Figure { name: "rejected", of: |r| r.rejected.len() as f64 },
-    Figure { name: "unverified", of: |r| (r.connections as u64 - r.checks.verified) as f64 },
-    Figure { name: "records", of: |r| r.records as f64 },
-    Figure { name: "records_per_s", of: |r| r.records_per_s },
-    Figure { name: "bytes_per_s", of: |r| r.bytes_per_s },
-    Figure { name: "frames", of: |r| r.frames as f64 },
-    Figure { name: "client_busy", of: |r| r.most(|share| share.busy) * 100.0 },
-    Figure { name: "client_waiting", of: |r| r.most(|share| share.waiting) * 100.0 },
+const fn count(name: &'static str, of: fn(&Report) -> Option<f64>) -> Figure {
+    Figure { name, unit: Unit::Number, needs: None, of }
+}
+
+const fn cost(name: &'static str, unit: Unit, of: fn(&Report) -> Option<f64>) -> Figure {
+    Figure { name, unit, needs: Some("--server-pid"), of }
+}
+
+const fn churn(name: &'static str, of: fn(&Report) -> Option<f64>) -> Figure {
+    Figure { name, unit: Unit::Number, needs: Some("--churn"), of }
+}
+
+#[rustfmt::skip]
+const FIGURES: &[Figure] = &[
+    count("lost", |r| Some(r.lost as f64)),
+    count("duplicated", |r| Some(r.duplicated as f64)),
+    count("reordered", |r| Some(r.reordered as f64)),
+    count("conflated", |r| Some(r.checks.conflated as f64)),
+    count("gaps", |r| Some(r.checks.gaps as f64)),
+    count("worst.lost", |r| Some(r.worst.lost as f64)),
+    count("worst.duplicated", |r| Some(r.worst.duplicated as f64)),
+    count("worst.reordered", |r| Some(r.worst.reordered as f64)),
+    count("worst.conflated", |r| Some(r.worst.conflated as f64)),
+    count("worst.gaps", |r| Some(r.worst.gaps as f64)),
+    count("missing", |r| Some(r.checks.missing as f64)),
+    count("surplus", |r| Some(r.checks.surplus as f64)),
+    count("dropped", |r| Some(r.checks.dropped as f64)),
+    count("unverified", |r| Some((r.measured as u64 - r.checks.verified) as f64)),
+    count("seq_decreased", |r| Some(r.checks.seq_decreased as f64)),
+    count("sequence_gaps", |r| Some(r.checks.sequence_gaps as f64)),
+    count("sequence_missing", |r| Some(r.checks.sequence_missing as f64)),
+    count("sequence_duplicates", |r| Some(r.checks.sequence_duplicates as f64)),
+    count("sequence_reordered", |r| Some(r.checks.sequence_reordered as f64)),
+    count("foreign", |r| Some(r.checks.foreign as f64)),
+    count("disconnects", |r| Some(r.disconnects.values().sum::<u64>() as f64)),
+    count("rejected", |r| Some(r.rejected.len() as f64)),
+    count("records", |r| Some(r.records as f64)),
+    count("records_per_s", |r| Some(r.records_per_s)),
+    count("bytes_per_s", |r| Some(r.bytes_per_s)),
+    count("frames", |r| Some(r.frames as f64)),
+    count("client_busy", |r| Some(r.most(|share| share.busy) * 100.0)),
+    count("client_waiting", |r| Some(r.most(|share| share.waiting) * 100.0)),
+    cost("cpu", Unit::Nanos, |r| r.server.as_ref()?.cpu_ns_per_record),
+    cost("cpu_share", Unit::Number, |r| Some(r.server.as_ref()?.cpu_share * 100.0)),
+    cost("rss_start", Unit::Bytes, |r| Some(r.server.as_ref()?.rss_start as f64)),
+    cost("rss_connected", Unit::Bytes, |r| Some(r.server.as_ref()?.rss_connected as f64)),
+    cost("rss_per_connection", Unit::Bytes, |r| Some(r.server.as_ref()?.rss_per_connection)),
+    cost("rss_end", Unit::Bytes, |r| Some(r.server.as_ref()?.rss_end as f64)),
+    cost("rss_peak", Unit::Bytes, |r| Some(r.server.as_ref()?.rss_peak as f64)),
+    churn("churn_done", |r| Some(r.churn.as_ref()?.done as f64)),
+    churn("churn_failed", |r| Some(r.churn.as_ref()?.failed as f64)),
+    Figure { name: "stalled_ended", unit: Unit::Number, needs: Some("--stall"),
+        of: |r| Some(r.lagging.as_ref()?.ended.values().sum::<u64>() as f64) },
 ];
+
+/// Of which times a quantile is.
+#[derive(Clone, Copy, Debug)]
+enum Times {
+    Since(Since),
+    Connect,
+    Churn,
+}
+
+impl Times {
+    fn of(self, report: &Report) -> Option<&Histogram<u64>> {
+        match self {
+            Self::Since(since) => Some(&report.total.series(since).histogram),
+            Self::Connect => Some(&report.connects),
+            Self::Churn => Some(&report.churn.as_ref()?.times),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Since(since) => since.name(),
+            Self::Connect => "a connect",
+            Self::Churn => "a visitor",
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Metric {
     /// 0 to 1; 1 is the largest.
-    Quantile(Since, f64),
+    Quantile(Times, f64),
     Figure(Figure),
 }
 
@@ -58,7 +168,7 @@ pub(crate) struct Condition {
     text: String,
     metric: Metric,
     operator: Operator,
-    /// ns for latencies.
+    /// ns for times, bytes for sizes.
     value: f64,
 }
 
@@ -68,12 +178,16 @@ pub(crate) enum ConditionError {
     #[error("no operator; write METRIC, one of < <= > >=, and a value: 'p99>5ms'")]
     NoOperator,
     #[error(
-        "{0:?} is no metric; there are p50, p99.9 and so on, max (of ts_event; out.p99 and \
-         send.p99 of the others), {names}", names = FIGURES.map(|f| f.name).join(", ")
+        "{0:?} is no metric; there are p50, p99.9 and so on, max (of ts_event; out.p99, send.p99, \
+         connect.p99 and churn.p99 of others), {names}", names = names()
     )]
     Metric(String),
     #[error(transparent)]
-    Value(#[from] units::BadQuantity),
+    Value(#[from] BadQuantity),
+}
+
+fn names() -> String {
+    FIGURES.iter().map(|figure| figure.name).collect::<Vec<_>>().join(", ")
 }
 
 impl FromStr for Condition {
@@ -91,7 +205,7 @@ impl FromStr for Condition {
         let metric = metric(name.trim())?;
         let value = match metric {
             Metric::Quantile(..) => units::nanos(value)?,
-            Metric::Figure(_) => units::number(value)?,
+            Metric::Figure(figure) => figure.unit.read(value)?,
         };
         Ok(Self { text: text.to_owned(), metric, operator, value })
     }
@@ -101,35 +215,48 @@ fn metric(name: &str) -> Result<Metric, ConditionError> {
     if let Some(figure) = FIGURES.iter().find(|figure| figure.name == name) {
         return Ok(Metric::Figure(*figure));
     }
-    let (since, quantile) = match name.split_once('.') {
-        Some(("event", rest)) => (Since::Event, rest),
-        Some(("out", rest)) => (Since::Out, rest),
-        Some(("send", rest)) => (Since::Send, rest),
-        _ => (Since::Event, name),
+    let (times, quantile) = match name.split_once('.') {
+        Some(("event", rest)) => (Times::Since(Since::Event), rest),
+        Some(("out", rest)) => (Times::Since(Since::Out), rest),
+        Some(("send", rest)) => (Times::Since(Since::Send), rest),
+        Some(("connect", rest)) => (Times::Connect, rest),
+        Some(("churn", rest)) => (Times::Churn, rest),
+        _ => (Times::Since(Since::Event), name),
     };
     let unknown = || ConditionError::Metric(name.to_owned());
     if quantile == "max" {
-        return Ok(Metric::Quantile(since, 1.0));
+        return Ok(Metric::Quantile(times, 1.0));
     }
     let percent = quantile.strip_prefix('p').and_then(|percent| units::number(percent).ok());
     let percent = percent.filter(|percent| *percent <= 100.0).ok_or_else(unknown)?;
-    Ok(Metric::Quantile(since, percent / 100.0))
+    Ok(Metric::Quantile(times, percent / 100.0))
 }
 
 impl Condition {
-    /// Says how the report meets the condition; none where it does not. A latency of which there
-    /// is no sample meets every condition: nothing shows that it is good.
+    /// The flag without which there is nothing to compare.
+    pub(crate) fn needs(&self) -> Option<&'static str> {
+        match self.metric {
+            Metric::Figure(figure) => figure.needs,
+            Metric::Quantile(Times::Churn, _) => Some("--churn"),
+            Metric::Quantile(..) => None,
+        }
+    }
+
+    /// Says how the report meets the condition; none where it does not. What was not measured
+    /// meets every condition: nothing shows that it is good.
     pub(crate) fn met(&self, report: &Report) -> Option<String> {
         let (value, shown) = match self.metric {
             Metric::Figure(figure) => {
-                let value = (figure.of)(report);
-                (value, value.to_string())
+                let Some(value) = (figure.of)(report) else {
+                    return Some(format!("{self}: it was not measured"));
+                };
+                (value, figure.unit.show(value))
             }
-            Metric::Quantile(since, quantile) => {
-                let histogram = &report.total.series(since).histogram;
-                if histogram.is_empty() {
-                    return Some(format!("{self}: there is no sample of {}", since.name()));
-                }
+            Metric::Quantile(times, quantile) => {
+                let histogram = times.of(report).filter(|histogram| !histogram.is_empty());
+                let Some(histogram) = histogram else {
+                    return Some(format!("{self}: there is no sample of {}", times.name()));
+                };
                 let value = histogram.value_at_quantile(quantile);
                 (value as f64, units::show_nanos(value))
             }
@@ -175,6 +302,8 @@ mod tests {
             ("out.p99.9<=0.2 ms", true),
             ("out.max>1ms", false),
             ("send.p50>1h", true),
+            ("connect.p99>1ms", true),
+            ("churn.max>3.1ms", false),
         ] {
             assert_eq!(met(condition), expected, "{condition}");
         }
@@ -190,11 +319,40 @@ mod tests {
             ("unverified>1", false),
             ("client_busy>50", false),
             ("client_waiting<1", true),
+            ("worst.lost>=2", true),
+            ("cpu>150ns", true),
+            ("cpu>201ns", false),
+            ("cpu_share>49", true),
+            ("rss_peak>=1MiB", true),
+            ("rss_per_connection>1 KiB", false),
+            ("churn_failed>1", true),
+            ("stalled_ended>1", false),
         ] {
             assert_eq!(met(condition), expected, "{condition}");
         }
         let lost: Condition = "lost>0".parse().unwrap();
         assert_eq!(lost.met(&report()).unwrap(), "lost>0: it is 3");
+    }
+
+    #[test]
+    fn the_help_names_every_figure() {
+        let words: Vec<&str> = METRICS.split([' ', ',', '\n']).collect();
+        for figure in FIGURES.iter().filter(|figure| !figure.name.starts_with("worst.")) {
+            assert!(words.contains(&figure.name), "{}", figure.name);
+        }
+    }
+
+    #[test]
+    fn what_is_not_measured_is_known_beforehand() {
+        let needs = |text: &str| text.parse::<Condition>().unwrap().needs();
+        assert_eq!(
+            (needs("cpu>1us"), needs("churn.p99>1s")),
+            (Some("--server-pid"), Some("--churn"))
+        );
+        assert_eq!((needs("stalled_ended>0"), needs("lost>0")), (Some("--stall"), None));
+        let cpu: Condition = "cpu>1h".parse().unwrap();
+        let without = Report { server: None, ..report() };
+        assert_eq!(cpu.met(&without).unwrap(), "cpu>1h: it was not measured");
     }
 
     #[test]

@@ -3,81 +3,140 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use hdrhistogram::Histogram;
+use mio::{Poll, Waker};
 
 use super::BenchError;
 use super::collector::Window;
+use super::dialogue::ledger::{Books, Checks};
 use super::hdr::{Log, LogFile};
-use super::interval::Interval;
-use super::ledger::Checks;
+use super::interval::{Interval, Since, latencies};
 use super::machine::Share;
+use super::process::Probe;
 use super::progress::Progress;
-use super::subscriber::{Gone, Task};
-use super::worker::{self, Event, Job, Phase};
+use super::task::{Role, Task};
+use super::worker::{self, Event, Gone, Job, Phase, Visits};
 use crate::clock::unix_now;
 
-/// What the subscribers found together.
+/// How often it is looked whether all threads are still there.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the connections found together.
 pub(crate) struct Findings {
+    /// When the window began, ns.
+    pub(crate) start: u64,
     pub(crate) total: Interval,
-    pub(crate) checks: Checks,
+    pub(crate) seconds: Vec<Second>,
+    pub(crate) books: Books,
     pub(crate) disconnects: BTreeMap<String, u64>,
     pub(crate) rejected: BTreeSet<String>,
     pub(crate) client: Vec<Share>,
+    /// From when a connection was to be opened to when it could subscribe, ns.
+    pub(crate) connects: Histogram<u64>,
+    pub(crate) lagging: Lagging,
+    pub(crate) visits: Visits,
+}
+
+/// One second of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Second {
+    pub(crate) records: u64,
+    pub(crate) bytes: u64,
+    /// Of the latencies from the event, ns.
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+    pub(crate) max: u64,
+}
+
+impl Second {
+    fn of(interval: &Interval) -> Self {
+        let histogram = &interval.series(Since::Event).histogram;
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        let (records, bytes) = (interval.records, interval.bytes);
+        Self { records, bytes, p50: at(0.5), p99: at(0.99), max: histogram.max() }
+    }
+}
+
+/// What became of those that stopped reading, or read slowly.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lagging {
+    /// Those that still were connected after the window.
+    pub(crate) stayed: u64,
+    pub(crate) ended: BTreeMap<String, u64>,
+    pub(crate) checks: Checks,
+}
+
+struct Member {
+    thread: JoinHandle<io::Result<()>>,
+    orders: Sender<Phase>,
+    waker: Waker,
 }
 
 /// The threads, and what they told so far.
 pub(crate) struct Crew<'a> {
-    threads: Vec<JoinHandle<io::Result<()>>>,
-    phase: watch::Sender<Phase>,
+    members: Vec<Member>,
     events: Receiver<Event>,
     progress: &'a Progress,
-    connections: usize,
+    task: Arc<Task>,
+    /// Those that are measured and still there.
     open: usize,
+    /// All that are still there.
+    there: usize,
+    ended: usize,
     /// Seconds that not all threads have handed on yet, with the number of those that have.
     partial: BTreeMap<usize, (Interval, usize)>,
     findings: Findings,
 }
 
 impl<'a> Crew<'a> {
-    /// Starts `threads` threads that share `connections` among themselves.
+    /// Starts the threads, which begin to connect.
     ///
     /// # Errors
     /// [`BenchError::Thread`].
-    pub(crate) fn start(
-        connections: usize,
-        threads: usize,
-        task: &Arc<Task>,
-        progress: &'a Progress,
-    ) -> Result<Self, BenchError> {
-        let (phase, follow) = watch::channel(Phase::Connect);
+    pub(crate) fn start(task: &Arc<Task>, progress: &'a Progress) -> Result<Self, BenchError> {
+        let failed = |error: &dyn std::fmt::Display| BenchError::Thread(error.to_string());
         let (tell, events) = mpsc::channel();
-        let empty = Interval::new().map_err(|error| BenchError::Thread(error.to_string()))?;
-        let spawn = |thread: usize| {
-            let job = Job {
-                connections: connections * thread / threads..connections * (thread + 1) / threads,
-                task: task.clone(),
-                phase: follow.clone(),
-                events: tell.clone(),
-                interval: empty.clone(),
-            };
+        let empty = Interval::new().map_err(|error| failed(&error))?;
+        let visits = Visits::new().map_err(|error| failed(&error))?;
+        let connects = latencies().map_err(|error| failed(&error))?;
+        let spawn = |thread: usize| -> io::Result<Member> {
+            let poll = Poll::new()?;
+            let waker = worker::waker(&poll)?;
+            let (orders, follow) = mpsc::channel();
+            let (task, interval, visits) = (task.clone(), empty.clone(), visits.clone());
+            let events = tell.clone();
+            let job = Job { thread, task, poll, orders: follow, events, interval, visits };
             let named = thread::Builder::new().name(format!("bench-{thread}"));
-            named.spawn(move || worker::run(job))
+            Ok(Member { thread: named.spawn(move || worker::run(job))?, orders, waker })
         };
-        let threads: io::Result<Vec<_>> = (0..threads).map(spawn).collect();
-        let threads = threads.map_err(|error| BenchError::Thread(error.to_string()))?;
+        let members: io::Result<Vec<_>> = (0..task.threads).map(spawn).collect();
         let findings = Findings {
-            total: empty,
-            checks: Checks::default(),
+            start: 0,
+            total: empty.clone(),
+            seconds: Vec::new(),
+            books: Books::default(),
             disconnects: BTreeMap::new(),
             rejected: BTreeSet::new(),
             client: Vec::new(),
+            connects,
+            lagging: Lagging::default(),
+            visits: visits.clone(),
         };
-        let (open, partial) = (connections, BTreeMap::new());
-        Ok(Self { threads, phase, events, progress, connections, open, partial, findings })
+        Ok(Self {
+            members: members.map_err(|error| failed(&error))?,
+            events,
+            progress,
+            open: task.population.measured,
+            there: task.population.all(),
+            task: task.clone(),
+            ended: 0,
+            partial: BTreeMap::new(),
+            findings,
+        })
     }
 
     /// Waits until all are connected.
@@ -85,7 +144,13 @@ impl<'a> Crew<'a> {
     /// # Errors
     /// [`BenchError::Failed`] with the first that is not.
     pub(crate) fn connect(&mut self) -> Result<(), BenchError> {
-        self.all("connected", |_, event| matches!(event, Event::Connected))
+        self.all("connected", |findings, event| match event {
+            Event::Connected { after } => {
+                findings.connects.saturating_record(after.as_nanos().max(1) as u64);
+                true
+            }
+            _ => false,
+        })
     }
 
     /// Has all of them subscribe.
@@ -93,7 +158,7 @@ impl<'a> Crew<'a> {
     /// # Errors
     /// [`BenchError::Failed`] with the first that is refused.
     pub(crate) fn subscribe(&mut self) -> Result<(), BenchError> {
-        self.phase.send_replace(Phase::Subscribe);
+        self.order(Phase::Subscribe)?;
         self.all("subscribed", |findings, event| match event {
             Event::Subscribed { rejected } => {
                 findings.rejected.extend(rejected);
@@ -109,25 +174,24 @@ impl<'a> Crew<'a> {
         mut is_done: impl FnMut(&mut Findings, Event) -> bool,
     ) -> Result<(), BenchError> {
         let began = Instant::now();
-        self.progress.begin(what, self.connections);
+        let all = self.task.population.all();
+        self.progress.begin(what, all);
         let mut done = 0;
-        while done < self.connections {
+        while done < all {
             let event = self.next()?;
             if let Event::Gone { gone: Gone::Failed(reason) | Gone::Lost(reason), .. } = event {
-                let of = self.connections;
-                return Err(BenchError::Failed { what, done, of, reason });
+                return Err(BenchError::Failed { what, done, of: all, reason });
             }
             if is_done(&mut self.findings, event) {
                 done += 1;
-                self.progress.step();
+                self.progress.step(what, done, all);
             }
         }
-        let text = format!("{what} {done} of {}", self.connections);
-        self.progress.end(&text, began.elapsed());
+        self.progress.end(&format!("{what} {done} of {all}"), began.elapsed());
         Ok(())
     }
 
-    /// Warms up, then measures; returns when the window began, ns.
+    /// Warms up, then measures.
     ///
     /// # Errors
     /// [`BenchError::AllLost`] where no connection is left before the window ends.
@@ -136,27 +200,57 @@ impl<'a> Crew<'a> {
         warmup: Duration,
         duration: Duration,
         mut hdr: Option<&mut LogFile>,
-    ) -> Result<u64, BenchError> {
+        mut probe: Option<&mut Probe>,
+    ) -> Result<(), BenchError> {
         let start = unix_now() + warmup.as_nanos() as u64;
         let window = Window { start, end: start + duration.as_nanos() as u64 };
+        self.findings.start = start;
         self.progress.begin("measuring", window.intervals());
-        self.phase.send_replace(Phase::Measure(window));
+        self.order(Phase::Measure(window))?;
         let mut log = hdr.as_mut().map(|file| file.begin(window)).transpose()?;
-        while self.findings.client.len() < self.threads.len() {
-            match self.next()? {
-                Event::Interval(interval) => self.interval(*interval, log.as_mut())?,
+        self.receive(log.as_mut(), probe.as_deref_mut(), Until::Time(window.start))?;
+        probe.as_mut().map_or(Ok(()), |probe| probe.begin())?;
+        self.receive(log.as_mut(), probe.as_deref_mut(), Until::Time(window.end))?;
+        probe.as_mut().map_or(Ok(()), |probe| probe.end(duration))?;
+        self.receive(log.as_mut(), None, Until::Measured)
+    }
+
+    fn receive(
+        &mut self,
+        mut log: Option<&mut Log<'_>>,
+        mut probe: Option<&mut Probe>,
+        until: Until,
+    ) -> Result<(), BenchError> {
+        while let Some(left) = self.left(until) {
+            let Some(event) = self.wait(left)? else { continue };
+            match event {
+                Event::Interval(interval) => {
+                    self.interval(*interval, log.as_deref_mut())?;
+                    probe.as_mut().map_or(Ok(0), |probe| probe.look())?;
+                }
                 Event::Measured(share) => self.findings.client.push(share),
-                Event::Gone { gone, checks } => {
-                    self.gone(gone, &checks);
+                Event::Gone { role, gone, checks } => {
+                    self.gone(role, gone, &checks);
                     if self.open == 0 {
                         let reasons = std::mem::take(&mut self.findings.disconnects);
                         return Err(BenchError::AllLost { reasons });
                     }
                 }
-                Event::Connected | Event::Subscribed { .. } => {}
+                Event::Ended(_) => return Err(ended_early()),
+                Event::Connected { .. } | Event::Subscribed { .. } => {}
             }
         }
-        Ok(start)
+        Ok(())
+    }
+
+    /// How long events are still to be waited for; none where no longer.
+    fn left(&self, until: Until) -> Option<Duration> {
+        let left = match until {
+            Until::Time(time) => Duration::from_nanos(time.saturating_sub(unix_now())),
+            Until::Measured if self.findings.client.len() < self.members.len() => Duration::MAX,
+            Until::Measured => Duration::ZERO,
+        };
+        (!left.is_zero()).then_some(left)
     }
 
     /// Adds a thread's second; the last thread's completes it.
@@ -169,13 +263,14 @@ impl<'a> Crew<'a> {
             }
             None => (interval, 1),
         };
-        if threads < self.threads.len() {
+        if threads < self.members.len() {
             self.partial.insert(index, (sum, threads));
             return Ok(());
         }
         sum.index = index;
         self.progress.measured(&sum);
         self.findings.total += &sum;
+        self.findings.seconds.push(Second::of(&sum));
         log.map_or(Ok(()), |log| log.write(&sum))
     }
 
@@ -184,29 +279,86 @@ impl<'a> Crew<'a> {
     /// # Errors
     /// [`BenchError::Thread`] where a thread did not come to its end.
     pub(crate) fn finish(mut self) -> Result<Findings, BenchError> {
-        self.phase.send_replace(Phase::Finish);
-        while self.open > 0 {
-            if let Event::Gone { gone, checks } = self.next()? {
-                self.gone(gone, &checks);
+        self.order(Phase::Finish)?;
+        while self.there > 0 || self.ended < self.members.len() {
+            match self.next()? {
+                Event::Gone { role, gone, checks } => self.gone(role, gone, &checks),
+                Event::Ended(visits) => {
+                    self.findings.visits += &visits;
+                    self.ended += 1;
+                }
+                _ => {}
             }
         }
-        for thread in self.threads {
+        for Member { thread, .. } in self.members {
             let ended = thread.join().map_err(|_| BenchError::Thread("it panicked".to_owned()))?;
             ended.map_err(|error| BenchError::Thread(error.to_string()))?;
         }
         Ok(self.findings)
     }
 
-    fn gone(&mut self, gone: Gone, checks: &Checks) {
-        self.open -= 1;
-        self.findings.checks += checks;
+    fn gone(&mut self, role: Role, gone: Gone, checks: &Checks) {
+        self.there -= 1;
+        let ended = match role {
+            Role::Stalled | Role::Slow => {
+                let lagging = &mut self.findings.lagging;
+                lagging.checks += checks;
+                lagging.stayed += u64::from(matches!(gone, Gone::Left));
+                &mut lagging.ended
+            }
+            Role::Measured | Role::Visitor => {
+                self.open -= 1;
+                self.findings.books += checks;
+                &mut self.findings.disconnects
+            }
+        };
         if let Gone::Failed(reason) | Gone::Lost(reason) = gone {
-            *self.findings.disconnects.entry(reason).or_default() += 1;
+            *ended.entry(reason).or_default() += 1;
         }
     }
 
-    fn next(&self) -> Result<Event, BenchError> {
-        let ended = |_| BenchError::Thread("all threads ended early".to_owned());
-        self.events.recv().map_err(ended)
+    fn order(&self, phase: Phase) -> Result<(), BenchError> {
+        for Member { orders, waker, .. } in &self.members {
+            // A thread that is gone already says why when it is joined.
+            let _ = orders.send(phase);
+            waker.wake().map_err(|error| BenchError::Thread(error.to_string()))?;
+        }
+        Ok(())
     }
+
+    fn next(&self) -> Result<Event, BenchError> {
+        loop {
+            if let Some(event) = self.wait(Duration::MAX)? {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// The next event, where one comes in time; that of a thread that is gone never does.
+    fn wait(&self, limit: Duration) -> Result<Option<Event>, BenchError> {
+        match self.events.recv_timeout(limit.min(LOOK)) {
+            Ok(event) => return Ok(Some(event)),
+            Err(RecvTimeoutError::Disconnected) => return Err(ended_early()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let gone = self.members.iter().filter(|member| member.thread.is_finished()).count();
+        match self.events.try_recv() {
+            Ok(event) => Ok(Some(event)),
+            Err(_) if gone > self.ended => Err(ended_early()),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// What is received until.
+#[derive(Clone, Copy)]
+enum Until {
+    /// This time, ns.
+    Time(u64),
+    /// All threads have told how they spent the window.
+    Measured,
+}
+
+fn ended_early() -> BenchError {
+    BenchError::Thread("it ended early".to_owned())
 }

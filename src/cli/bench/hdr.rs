@@ -95,7 +95,7 @@ mod tests {
         let mut log = log_file.begin(window).unwrap();
         let mut interval = Interval::new().unwrap();
         for n in 1..=2 {
-            let mut measure = interval.begin(0, 1_000);
+            let mut measure = interval.begin(Some(0), 1_000);
             (0..n).for_each(|_| measure.record(500, 900));
             measure.end();
             log.write(&interval.roll()).unwrap();

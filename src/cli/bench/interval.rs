@@ -30,6 +30,14 @@ impl Since {
     }
 }
 
+/// An empty histogram of times up to [`LATENCY_MAX`], ns.
+///
+/// # Errors
+/// Never with the bounds that are compiled in; they are the histogram's to check.
+pub(crate) fn latencies() -> Result<Histogram<u64>, CreationError> {
+    Histogram::new_with_bounds(1, MAX, DIGITS)
+}
+
 /// Latencies from one stamp, ns.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
@@ -42,8 +50,7 @@ pub(crate) struct Series {
 
 impl Series {
     fn new() -> Result<Self, CreationError> {
-        let histogram = Histogram::new_with_bounds(1, MAX, DIGITS)?;
-        Ok(Self { histogram, negative: 0, beyond: 0 })
+        Ok(Self { histogram: latencies()?, negative: 0, beyond: 0 })
     }
 
     /// `n` records of one stamp, received at `now`, both ns.
@@ -97,7 +104,7 @@ impl Interval {
     /// An empty one, the first.
     ///
     /// # Errors
-    /// Never with the bounds that are compiled in; they are the histogram's to check.
+    /// As [`latencies`].
     pub(crate) fn new() -> Result<Self, CreationError> {
         let series = [Series::new()?, Series::new()?, Series::new()?];
         Ok(Self { index: 0, series, records: 0, bytes: 0, frames: 0, reads: 0 })
@@ -117,12 +124,10 @@ impl Interval {
         full
     }
 
-    /// Counts the records of one frame, received at `now`; `stamps` are their `ts_event` and
-    /// `ts_out`.
+    /// Starts measuring what was received at `now`; `ts_send` where its batch says that.
     #[inline]
-    pub(crate) fn begin(&mut self, ts_send: u64, now: u64) -> Measure<'_> {
-        self.frames += 1;
-        Measure { interval: self, runs: [Run::default(); 2], ts_send, now, records: 0 }
+    pub(crate) fn begin(&mut self, ts_send: Option<u64>, now: u64) -> Measure<'_> {
+        Measure { interval: self, runs: [Run::default(); 2], ts_send, now, records: 0, frames: 0 }
     }
 }
 
@@ -136,22 +141,35 @@ impl AddAssign<&Self> for Interval {
     }
 }
 
-/// Measures one frame.
+/// Measures frames that one read brought.
 pub(crate) struct Measure<'a> {
     interval: &'a mut Interval,
     runs: [Run; 2],
-    ts_send: u64,
+    ts_send: Option<u64>,
     now: u64,
     records: u64,
+    frames: u64,
 }
 
 impl Measure<'_> {
+    /// A data frame begins.
+    #[inline]
+    pub(crate) fn frame(&mut self) {
+        self.frames += 1;
+    }
+
     /// One record's stamps, ns.
     #[inline]
     pub(crate) fn record(&mut self, ts_event: u64, ts_out: u64) {
+        self.event(ts_event);
+        self.stamp(Since::Out, ts_out);
+    }
+
+    /// A record that has no stamp but that of its event, ns.
+    #[inline]
+    pub(crate) fn event(&mut self, ts_event: u64) {
         self.records += 1;
         self.stamp(Since::Event, ts_event);
-        self.stamp(Since::Out, ts_out);
     }
 
     #[inline]
@@ -172,15 +190,17 @@ impl Measure<'_> {
         }
     }
 
-    /// The frame has no more records.
+    /// There are no more records.
     #[inline]
     pub(crate) fn end(mut self) {
         let [event, out] = self.runs;
         self.flush(Since::Event, event);
         self.flush(Since::Out, out);
-        let (stamp, n) = (self.ts_send, self.records);
-        self.flush(Since::Send, Run { stamp, n });
-        self.interval.records += n;
+        if let Some(stamp) = self.ts_send {
+            self.flush(Since::Send, Run { stamp, n: self.records });
+        }
+        self.interval.records += self.records;
+        self.interval.frames += self.frames;
     }
 }
 
@@ -191,7 +211,8 @@ mod tests {
     #[test]
     fn every_record_is_measured_from_each_of_its_stamps() {
         let mut interval = Interval::new().unwrap();
-        let mut measure = interval.begin(900, 1_000);
+        let mut measure = interval.begin(Some(900), 1_000);
+        measure.frame();
         for ts_event in [100, 100, 200, 100] {
             measure.record(ts_event, 500);
         }
@@ -205,7 +226,7 @@ mod tests {
     #[test]
     fn what_is_no_latency_is_counted_apart() {
         let mut interval = Interval::new().unwrap();
-        let mut measure = interval.begin(5, MAX + 10);
+        let mut measure = interval.begin(Some(5), MAX + 10);
         measure.record(MAX + 11, 9);
         measure.record(10, 10);
         measure.end();
@@ -219,7 +240,7 @@ mod tests {
         let mut interval = Interval::new().unwrap();
         let mut total = Interval::new().unwrap();
         for _ in 0..2 {
-            let mut measure = interval.begin(1, 10);
+            let mut measure = interval.begin(None, 10);
             measure.record(1, 1);
             measure.end();
             total += &interval.roll();

@@ -1,4 +1,5 @@
-//! What the bench asks of the operating system: descriptors, and its own share of a core.
+//! What the bench asks of the operating system: descriptors, its own share of a core, and what
+//! machine it runs on.
 
 use std::time::{Duration, Instant};
 
@@ -12,36 +13,42 @@ const RESERVE: u64 = 64;
 /// More connections than the system lets a process have.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{connections} connections need {needed} descriptors, but the hard limit is {limit}; \
-     raise it (ulimit -Hn) or ask for fewer"
+    "{connections} connections need {needed} descriptors, but the hard limit is {limit}: raise it \
+     (as root `ulimit -Hn {needed}`, or LimitNOFILE of the service), ask for at most {most} \
+     connections, or run several of these"
 )]
 pub(crate) struct TooManyConnections {
     connections: usize,
     needed: u64,
     limit: u64,
+    most: u64,
 }
 
-/// Raises the limit of open descriptors as far as the connections need it.
+/// Raises the limit of open descriptors as far as the connections need it, and `others` beside
+/// them.
 ///
 /// # Errors
 /// [`TooManyConnections`] where the hard limit is below that.
-pub(crate) fn reserve_descriptors(connections: usize) -> Result<(), TooManyConnections> {
-    let needed = connections as u64 + RESERVE;
+pub(crate) fn reserve_descriptors(
+    connections: usize,
+    others: usize,
+) -> Result<(), TooManyConnections> {
+    let needed = connections as u64 + others as u64 + RESERVE;
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
     }
+    let too_many = |limit: u64| {
+        let most = limit.saturating_sub(needed - connections as u64);
+        TooManyConnections { connections, needed, limit, most }
+    };
     if let Some(hard) = limit.maximum
         && hard < needed
     {
-        return Err(TooManyConnections { connections, needed, limit: hard });
+        return Err(too_many(hard));
     }
     limit.current = Some(needed);
-    setrlimit(Resource::Nofile, limit).map_err(|_| TooManyConnections {
-        connections,
-        needed,
-        limit: limit.maximum.unwrap_or(u64::MAX),
-    })
+    setrlimit(Resource::Nofile, limit).map_err(|_| too_many(limit.maximum.unwrap_or(u64::MAX)))
 }
 
 /// What became of a thread's time, each a part of it (0 to 1).
@@ -85,13 +92,45 @@ fn thread_waited() -> Duration {
     Duration::from_nanos(waited.unwrap_or(0))
 }
 
+/// What ran the client.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Host {
+    pub(crate) cpu: String,
+    /// Cores of the machine that are online.
+    pub(crate) cores: usize,
+    /// Cores that this process may run on.
+    pub(crate) allowed: String,
+    pub(crate) kernel: String,
+    /// Work that waited or ran, averaged over the minute before.
+    pub(crate) load: String,
+}
+
+impl Host {
+    /// This machine; what it does not tell stays empty.
+    pub(crate) fn this() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let behind = |text: &str, name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_default().trim_start_matches([':', ' ', '\t']).to_owned()
+        };
+        let cpus = read("/proc/cpuinfo");
+        Self {
+            cpu: behind(&cpus, "model name"),
+            cores: cpus.lines().filter(|line| line.starts_with("processor")).count(),
+            allowed: behind(&read("/proc/self/status"), "Cpus_allowed_list"),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_limit_that_is_too_low_is_named() {
-        let error = reserve_descriptors(usize::MAX >> 8);
+        let error = reserve_descriptors(usize::MAX >> 8, 10);
         assert!(error.is_ok() || error.unwrap_err().to_string().contains("hard limit"));
     }
 

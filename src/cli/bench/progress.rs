@@ -1,7 +1,8 @@
 //! How far a run is: a bar on a terminal, plain lines elsewhere, both on standard error.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write, stderr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -11,10 +12,15 @@ use crate::cli::units::{show_count, show_nanos};
 /// Plain lines of a window at most, however long it is.
 const LINES: usize = 10;
 
+/// Least time between two plain lines of connects.
+const LINE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Tells people how far the run is.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     seconds: usize,
+    /// When a plain line was last said, or a part begun.
+    said: Cell<Instant>,
 }
 
 impl Progress {
@@ -23,11 +29,12 @@ impl Progress {
         let style = ProgressStyle::with_template("{prefix:>11} {bar:32} {pos}/{len} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = || ProgressBar::no_length().with_style(style);
-        Self { bar: stderr().is_terminal().then(bar), seconds }
+        Self { bar: stderr().is_terminal().then(bar), seconds, said: Cell::new(Instant::now()) }
     }
 
     /// A part of the run begins that ends when `total` are done.
     pub(crate) fn begin(&self, what: &'static str, total: usize) {
+        self.said.set(Instant::now());
         let Some(bar) = &self.bar else { return };
         bar.set_prefix(what);
         bar.set_message("");
@@ -35,10 +42,16 @@ impl Progress {
         bar.set_position(0);
     }
 
-    /// One more is done.
-    pub(crate) fn step(&self) {
-        if let Some(bar) = &self.bar {
-            bar.inc(1);
+    /// So many of a part that is counted are done; a plain line of it a second at most.
+    pub(crate) fn step(&self, what: &str, done: usize, of: usize) {
+        match &self.bar {
+            Some(bar) => bar.set_position(done as u64),
+            None if self.said.get().elapsed() >= LINE_PAUSE => {
+                self.said.set(Instant::now());
+                let (done, of) = (show_count(done as u64), show_count(of as u64));
+                self.say(&format!("{what} {done} of {of}"));
+            }
+            None => {}
         }
     }
 

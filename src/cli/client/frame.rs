@@ -1,5 +1,8 @@
 //! WebSocket frames as a client sees them: a server's read in place, its own masked.
 
+use rand::TryRng;
+use rand::rngs::SysRng;
+
 use crate::limits::{SERVER_MESSAGE_MAX, WS_CONTROL_MAX};
 
 pub(crate) const TEXT: u8 = 1;
@@ -24,18 +27,29 @@ pub(crate) enum FrameError {
     Fragmented(u8),
     #[error("reserved bits or opcode in the first byte {0:#04x}")]
     Reserved(u8),
-    #[error("{0} bytes in a frame: over {SERVER_MESSAGE_MAX}, or {WS_CONTROL_MAX} for control")]
-    TooLong(u64),
+    #[error("{length} bytes in a frame: over {limit}")]
+    TooLong { length: u64, limit: usize },
 }
 
-/// The frame that `bytes` start with, and how many of them it takes; none where it is incomplete.
+/// The head of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameHead {
+    /// FIN, reserved bits and opcode.
+    pub(crate) first: u8,
+    /// Bytes of the head.
+    pub(crate) head: usize,
+    /// Bytes of the payload behind it.
+    pub(crate) length: u64,
+}
+
+/// The head that `bytes` start with; none where it is incomplete.
 ///
 /// # Errors
-/// [`FrameError`] as soon as the head shows it, before the payload has arrived.
+/// [`FrameError::Masked`].
 #[inline]
-pub(crate) fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+pub(crate) fn head(bytes: &[u8]) -> Result<Option<FrameHead>, FrameError> {
     let &[first, second, ..] = bytes else { return Ok(None) };
-    let (head, len) = match second {
+    let (head, length) = match second {
         0..=125 => (2, u64::from(second)),
         126 => match bytes.get(2..4) {
             Some(&[a, b]) => (4, u64::from(u16::from_be_bytes([a, b]))),
@@ -47,25 +61,55 @@ pub(crate) fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameErro
         },
         _ => return Err(FrameError::Masked),
     };
-    check(first, len)?;
-    let end = head + len as usize;
+    Ok(Some(FrameHead { first, head, length }))
+}
+
+/// The frame of a broadtape server that `bytes` start with, and how many of them it takes; none
+/// where it is incomplete.
+///
+/// # Errors
+/// [`FrameError`] as soon as the head shows it, before the payload has arrived.
+#[inline]
+pub(crate) fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+    next_within(bytes, SERVER_MESSAGE_MAX)
+}
+
+/// The same of a server whose messages may have up to `limit` bytes.
+///
+/// # Errors
+/// As [`next`].
+#[inline]
+pub(crate) fn next_within(
+    bytes: &[u8],
+    limit: usize,
+) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+    let Some(FrameHead { first, head, length }) = head(bytes)? else { return Ok(None) };
+    check(first, length, limit)?;
+    let end = head + length as usize;
     let Some(payload) = bytes.get(head..end) else { return Ok(None) };
     Ok(Some((Frame { opcode: first & 0x0f, payload }, end)))
 }
 
 #[inline]
-fn check(first: u8, len: u64) -> Result<(), FrameError> {
+fn check(first: u8, length: u64, limit: usize) -> Result<(), FrameError> {
     let limit = match first {
-        0x81 | 0x82 => SERVER_MESSAGE_MAX,
+        0x81 | 0x82 => limit,
         0x88..=0x8a => WS_CONTROL_MAX,
         0x00..=0x02 | 0x80 => return Err(FrameError::Fragmented(first)),
         _ => return Err(FrameError::Reserved(first)),
     };
-    if len > limit as u64 { Err(FrameError::TooLong(len)) } else { Ok(()) }
+    if length > limit as u64 { Err(FrameError::TooLong { length, limit }) } else { Ok(()) }
+}
+
+/// Appends a client's frame, masked with a random key.
+pub(crate) fn push(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    // Masks protect proxies from scripts; where the system has no randomness, any mask will do.
+    let key = SysRng.try_next_u32().unwrap_or(0x5a17_c0de).to_le_bytes();
+    push_masked(out, opcode, payload, key);
 }
 
 /// Appends a client's frame, masked with `key`.
-pub(crate) fn push_masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8], key: [u8; 4]) {
+fn push_masked(out: &mut Vec<u8>, opcode: u8, payload: &[u8], key: [u8; 4]) {
     out.push(0x80 | opcode);
     match payload.len() {
         len @ 0..=125 => out.push(0x80 | len as u8),
@@ -114,9 +158,14 @@ mod tests {
         assert_eq!(next(&[0x80, 1]), Err(FrameError::Fragmented(0x80)));
         assert_eq!(next(&[0xc2, 1]), Err(FrameError::Reserved(0xc2)));
         assert_eq!(next(&[0x83, 1]), Err(FrameError::Reserved(0x83)));
-        assert_eq!(next(&[0x89, 126, 0, 126]), Err(FrameError::TooLong(126)));
+        assert_eq!(
+            next(&[0x89, 126, 0, 126]),
+            Err(FrameError::TooLong { length: 126, limit: 125 })
+        );
+        let wide = [0x82, 126, 1, 0];
+        assert_eq!(next_within(&wide, 255), Err(FrameError::TooLong { length: 256, limit: 255 }));
         let long = [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0];
-        assert_eq!(next(&long), Err(FrameError::TooLong(65_536)));
+        assert_eq!(next(&long), Err(FrameError::TooLong { length: 65_536, limit: 65_535 }));
     }
 
     #[test]

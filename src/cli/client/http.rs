@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fastwebsockets::handshake::generate_key;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONNECTION, HOST, UPGRADE};
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::client::conn::http1::{SendRequest, handshake as http1};
+use hyper::header::HOST;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::handshake::Handshake;
 use super::target::Target;
 use super::{ANSWER_TIMEOUT, ConnectError, Encoding};
 
@@ -21,13 +22,13 @@ use super::{ANSWER_TIMEOUT, ConnectError, Encoding};
 const PAGE_MAX: usize = 64 << 20;
 /// Characters of an answer's body that an error message quotes.
 const QUOTE_MAX: usize = 200;
-
-type Page = Request<Empty<Bytes>>;
+/// Room for an answer to an upgrade, to begin with.
+const ANSWER_BYTES: usize = 1 << 10;
 
 /// A connection that was upgraded, and what had arrived behind the server's answer.
 pub(crate) struct Upgraded {
     pub(crate) socket: TcpStream,
-    pub(crate) leftover: Bytes,
+    pub(crate) leftover: Vec<u8>,
 }
 
 /// The JSON document at `path` of a server.
@@ -62,62 +63,32 @@ pub(crate) async fn get_json<T: DeserializeOwned>(
 /// [`ConnectError`] says which step failed, and what the server answered instead.
 pub(crate) async fn upgrade(target: &Target, encoding: Encoding) -> Result<Upgraded, ConnectError> {
     within(target, ANSWER_TIMEOUT, async {
-        let mut request = upgrade_request(target, encoding).map_err(|e| foreign(target, e))?;
-        let expected = fastwebsockets::upgrade::upgrade(&mut request);
-        let (expected, _) = expected.map_err(|e| foreign(target, e))?;
-        let response = dial(target).await?.send_request(request).await;
-        let mut response = response.map_err(|e| foreign(target, e))?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(refused(target, target.path(), response).await);
+        let mut socket = connect(target).await?;
+        let (handshake, request) = Handshake::new(target, Some(encoding.subprotocol()))?;
+        let mut answer = Vec::with_capacity(ANSWER_BYTES);
+        socket.write_all(&request).await.map_err(|e| foreign(target, e))?;
+        loop {
+            let read = socket.read_buf(&mut answer).await.map_err(|e| foreign(target, e))?;
+            if let Some(head) = handshake.answer(target, &answer, read == 0)? {
+                return Ok(Upgraded { socket, leftover: answer.split_off(head) });
+            }
         }
-        verify(response.headers(), expected.headers(), encoding)
-            .map_err(|what| ConnectError::NotBroadtape { address: target.authority(), what })?;
-        let upgraded = hyper::upgrade::on(&mut response).await;
-        let parts = upgraded.map_err(|e| foreign(target, e))?.downcast::<TokioIo<TcpStream>>();
-        let parts = parts.map_err(|_| foreign(target, "the connection changed its type"))?;
-        Ok(Upgraded { socket: parts.io.into_inner(), leftover: parts.read_buf })
     })
     .await
 }
 
-fn upgrade_request(target: &Target, encoding: Encoding) -> Result<Page, hyper::http::Error> {
-    Request::get(target.path())
-        .header(HOST, target.authority())
-        .header(UPGRADE, "websocket")
-        .header(CONNECTION, "Upgrade")
-        .header("Sec-WebSocket-Key", generate_key())
-        .header("Sec-WebSocket-Version", "13")
-        .header("Sec-WebSocket-Protocol", encoding.subprotocol())
-        .body(Empty::new())
-}
-
-/// Compares a 101 with the one that the request must get (RFC 6455, 4.1).
-fn verify(got: &HeaderMap, expected: &HeaderMap, encoding: Encoding) -> Result<(), String> {
-    let text = |headers: &HeaderMap, name: &str| {
-        headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("nothing").to_owned()
-    };
-    if !text(got, "upgrade").eq_ignore_ascii_case("websocket") {
-        return Err(format!("it upgraded to {:?}, not to websocket", text(got, "upgrade")));
-    }
-    if got.get("sec-websocket-accept") != expected.get("sec-websocket-accept") {
-        return Err("its Sec-WebSocket-Accept does not answer the key".to_owned());
-    }
-    let protocol = text(got, "sec-websocket-protocol");
-    if protocol == encoding.subprotocol() {
-        return Ok(());
-    }
-    Err(format!("of subprotocol {} it answered {protocol}", encoding.subprotocol()))
-}
-
-async fn dial(target: &Target) -> Result<SendRequest<Empty<Bytes>>, ConnectError> {
+async fn connect(target: &Target) -> Result<TcpStream, ConnectError> {
     let address = target.authority();
     let socket = TcpStream::connect(&address).await;
     let socket = socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket));
-    let socket = socket.map_err(|reason| ConnectError::Refused { address, reason })?;
-    let (sender, connection) =
-        handshake(TokioIo::new(socket)).await.map_err(|e| foreign(target, e))?;
+    socket.map_err(|reason| ConnectError::Refused { address, reason })
+}
+
+async fn dial(target: &Target) -> Result<SendRequest<Empty<Bytes>>, ConnectError> {
+    let socket = TokioIo::new(connect(target).await?);
+    let (sender, connection) = http1(socket).await.map_err(|e| foreign(target, e))?;
     // Its errors reach the sender as well.
-    tokio::spawn(async move { connection.with_upgrades().await.unwrap_or_default() });
+    tokio::spawn(async move { connection.await.unwrap_or_default() });
     Ok(sender)
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod frame;
+pub(crate) mod handshake;
 pub(crate) mod http;
 pub(crate) mod json;
 pub(crate) mod message;
@@ -59,6 +60,8 @@ pub(crate) enum ConnectError {
     Foreign { address: String, reason: String },
     #[error("{address} answered {path} with HTTP {status}{body}")]
     Status { address: String, path: String, status: u16, body: String },
+    #[error("{address} is no WebSocket server: {what}")]
+    NoWebSocket { address: String, what: String },
     #[error("{address} is not a broadtape server: {what}")]
     NotBroadtape { address: String, what: String },
     #[error("{address} ended the connection before its welcome: {end}")]

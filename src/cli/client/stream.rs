@@ -7,8 +7,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use rand::TryRng;
-use rand::rngs::SysRng;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -89,8 +87,8 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(upgraded: Upgraded) -> Self {
-        let carry = upgraded.leftover.to_vec();
-        Self { socket: upgraded.socket, unread: !carry.is_empty(), carry, outbox: Vec::new() }
+        let Upgraded { socket, leftover: carry } = upgraded;
+        Self { socket, unread: !carry.is_empty(), carry, outbox: Vec::new() }
     }
 
     /// Queues a text message; it leaves while the stream is driven.
@@ -145,9 +143,7 @@ impl Stream {
     }
 
     fn push(&mut self, opcode: u8, payload: &[u8]) {
-        // Masks protect proxies from scripts; where the system has no randomness, any mask will do.
-        let key = SysRng.try_next_u32().unwrap_or(0x5a17_c0de).to_le_bytes();
-        frame::push_masked(&mut self.outbox, opcode, payload, key);
+        frame::push(&mut self.outbox, opcode, payload);
     }
 
     fn poll_turn<C: Consumer>(
@@ -207,7 +203,8 @@ impl Stream {
     }
 }
 
-fn closed(payload: &[u8]) -> End {
+/// What a close frame says.
+pub(crate) fn closed(payload: &[u8]) -> End {
     const NO_STATUS: u16 = 1005;
     match payload {
         [a, b, reason @ ..] => End::Closed {

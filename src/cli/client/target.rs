@@ -16,6 +16,8 @@ pub(crate) struct Target {
     host: String,
     port: u16,
     path: String,
+    /// No path was typed.
+    bare: bool,
 }
 
 /// A URL that names no server.
@@ -33,6 +35,17 @@ impl Target {
     /// Host and port as a socket address or a `Host` header has them.
     pub(crate) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// The server as one that is no broadtape server: without a path, its root is meant.
+    pub(crate) fn at_root(self) -> Self {
+        let path = if self.bare { self.path.replacen(STREAM_PATH, "/", 1) } else { self.path };
+        Self { path, ..self }
+    }
+
+    /// Host and port, as the system's resolver takes them.
+    pub(crate) fn address(&self) -> (&str, u16) {
+        (self.host.trim_start_matches('[').trim_end_matches(']'), self.port)
     }
 
     /// The path and query of the stream.
@@ -69,12 +82,13 @@ impl FromStr for Target {
             (None, "") => default_port,
             (None, _) => return Err(no_url()),
         };
-        let path = if matches!(uri.path(), "" | "/") { STREAM_PATH } else { uri.path() };
+        let bare = matches!(uri.path(), "" | "/");
+        let path = if bare { STREAM_PATH } else { uri.path() };
         let path = match uri.query() {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
         };
-        Ok(Self { host: authority.host().to_owned(), port, path })
+        Ok(Self { host: authority.host().to_owned(), port, path, bare })
     }
 }
 
@@ -97,7 +111,19 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), url, "{text}");
         }
-        assert_eq!("[::1]:7".parse::<Target>().unwrap().authority(), "[::1]:7");
+        let six: Target = "[::1]:7".parse().unwrap();
+        assert_eq!((six.authority().as_str(), six.address()), ("[::1]:7", ("::1", 7)));
+    }
+
+    #[test]
+    fn another_server_is_meant_at_its_root() {
+        for (text, url) in [
+            ("h:1", "ws://h:1/"),
+            ("ws://h:1/?a", "ws://h:1/?a"),
+            ("h:1/v1/stream", "ws://h:1/v1/stream"),
+        ] {
+            assert_eq!(text.parse::<Target>().unwrap().at_root().to_string(), url, "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::ops::AddAssign;
 
 use serde::Serialize;
 
+use super::sequence::{Sequence, Steps};
 use super::stamp::Stamp;
 use crate::cli::client::batch::{Head, SNAPSHOT};
 use crate::cli::client::message::{Counts, Gap};
@@ -42,16 +43,36 @@ pub(crate) struct Checks {
     pub(crate) sequence_gaps: u64,
     /// Sequence numbers in those holes.
     pub(crate) sequence_missing: u64,
-    /// Records with the sequence number of the record before.
+    /// Records whose sequence number had come before.
     pub(crate) sequence_duplicates: u64,
-    /// Records with a lower sequence number than the record before.
+    /// Records with a lower sequence number than one before, which had not come yet.
     pub(crate) sequence_reordered: u64,
+    /// Messages that are no records and no part of the protocol.
+    pub(crate) foreign: u64,
 }
 
 impl Checks {
     /// Records that are known to be lost, announced or not.
     pub(crate) fn lost(&self) -> u64 {
         self.missing + self.gap_records.max(self.dropped)
+    }
+
+    /// Records that are known to have come twice.
+    pub(crate) fn duplicated(&self) -> u64 {
+        self.surplus.max(self.sequence_duplicates)
+    }
+
+    /// Records and batches that came later than they should have.
+    pub(crate) fn reordered(&self) -> u64 {
+        self.seq_decreased + self.sequence_reordered
+    }
+
+    /// Enters what the numbers of the records told.
+    pub(crate) fn enter(&mut self, sequence: &Sequence) {
+        self.sequence_gaps = sequence.gaps;
+        self.sequence_missing = sequence.missing;
+        self.sequence_duplicates = sequence.duplicates;
+        self.sequence_reordered = sequence.reordered;
     }
 }
 
@@ -74,6 +95,45 @@ impl AddAssign<&Self> for Checks {
         self.sequence_missing += other.sequence_missing;
         self.sequence_duplicates += other.sequence_duplicates;
         self.sequence_reordered += other.sequence_reordered;
+        self.foreign += other.foreign;
+    }
+}
+
+/// One figure of many connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Tally {
+    pub(crate) sum: u64,
+    /// Of the connection that has most of it.
+    pub(crate) worst: u64,
+}
+
+impl AddAssign<u64> for Tally {
+    fn add_assign(&mut self, one: u64) {
+        self.sum += one;
+        self.worst = self.worst.max(one);
+    }
+}
+
+/// The checks of many connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Books {
+    pub(crate) checks: Checks,
+    pub(crate) lost: Tally,
+    pub(crate) duplicated: Tally,
+    pub(crate) reordered: Tally,
+    pub(crate) conflated: Tally,
+    /// Gaps that were announced.
+    pub(crate) gaps: Tally,
+}
+
+impl AddAssign<&Checks> for Books {
+    fn add_assign(&mut self, one: &Checks) {
+        self.checks += one;
+        self.lost += one.lost();
+        self.duplicated += one.duplicated();
+        self.reordered += one.reordered();
+        self.conflated += one.conflated;
+        self.gaps += one.gaps;
     }
 }
 
@@ -81,23 +141,27 @@ impl AddAssign<&Self> for Checks {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     checks: Checks,
-    check_sequence: bool,
     position: Option<Head>,
-    sequence: Option<u32>,
+    /// The venue's numbers, where they are looked at.
+    sequence: Option<Sequence>,
     /// Server's count minus ours at the last comparison: a difference is found once.
     difference: i128,
 }
 
 impl Ledger {
-    /// Empty books; `check_sequence` where every record of the venue is subscribed.
-    pub(crate) fn new(check_sequence: bool) -> Self {
-        let checks = Checks::default();
-        Self { checks, check_sequence, position: None, sequence: None, difference: 0 }
+    /// Empty books; `steps` says how the venue's sequence goes on, where it is to be checked.
+    pub(crate) fn new(steps: Option<Steps>) -> Self {
+        let sequence = steps.map(Sequence::new);
+        Self { checks: Checks::default(), position: None, sequence, difference: 0 }
     }
 
     /// What was found.
-    pub(crate) fn into_checks(self) -> Checks {
-        self.checks
+    pub(crate) fn checks(&self) -> Checks {
+        let mut checks = self.checks.clone();
+        if let Some(sequence) = &self.sequence {
+            checks.enter(sequence);
+        }
+        checks
     }
 
     /// A batch begins.
@@ -120,24 +184,10 @@ impl Ledger {
             return;
         }
         self.checks.records += 1;
-        if self.check_sequence
-            && let Some(sequence) = stamp.sequence
+        if let Some(venue) = &mut self.sequence
+            && let Some(number) = stamp.sequence
         {
-            self.sequence(sequence);
-        }
-    }
-
-    #[inline]
-    fn sequence(&mut self, sequence: u32) {
-        let Some(before) = self.sequence.replace(sequence) else { return };
-        match sequence.wrapping_sub(before) {
-            1 => {}
-            0 => self.checks.sequence_duplicates += 1,
-            ahead @ 2..=0x7fff_ffff => {
-                self.checks.sequence_gaps += 1;
-                self.checks.sequence_missing += u64::from(ahead) - 1;
-            }
-            _ => self.checks.sequence_reordered += 1,
+            venue.see_low(number);
         }
     }
 
@@ -198,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_difference_to_the_servers_count_is_found_once() {
-        let mut ledger = Ledger::new(false);
+        let mut ledger = Ledger::new(None);
         (0..10).for_each(|n| ledger.record(0, trade(n)));
         assert!(ledger.compare(&counts(10)));
         assert!(!ledger.compare(&counts(12)));
@@ -211,7 +261,7 @@ mod tests {
 
     #[test]
     fn subscriptions_that_do_not_add_up_are_told() {
-        let mut ledger = Ledger::new(false);
+        let mut ledger = Ledger::new(None);
         let wrong = Counts { records: Some(Number(0)), ..counts(3) };
         assert!(!ledger.compare(&wrong));
         assert_eq!((ledger.checks.counts_inconsistent, ledger.checks.missing), (1, 0));
@@ -219,27 +269,39 @@ mod tests {
 
     #[test]
     fn snapshots_and_mappings_are_not_counted() {
-        let mut ledger = Ledger::new(true);
+        let mut ledger = Ledger::new(Some(Steps::ByOne));
         ledger.record(SNAPSHOT, trade(5));
         ledger.record(0, Stamp { rtype: rtype::SYMBOL_MAPPING, ..trade(9) });
         ledger.record(0, trade(1));
-        assert_eq!((ledger.checks.records, ledger.checks.sequence_gaps), (1, 0));
+        let checks = ledger.checks();
+        assert_eq!((checks.records, checks.sequence_gaps), (1, 0));
     }
 
     #[test]
     fn the_venues_sequence_tells_gaps_duplicates_and_disorder() {
-        let mut ledger = Ledger::new(true);
+        let mut ledger = Ledger::new(Some(Steps::ByOne));
         for sequence in [u32::MAX, 0, 1, 5, 5, 4, 5] {
             ledger.record(0, trade(sequence));
         }
-        let checks = &ledger.checks;
-        assert_eq!((checks.sequence_gaps, checks.sequence_missing), (1, 3));
-        assert_eq!((checks.sequence_duplicates, checks.sequence_reordered), (1, 1));
+        let checks = ledger.checks();
+        assert_eq!((checks.sequence_gaps, checks.sequence_missing), (1, 2));
+        assert_eq!((checks.sequence_duplicates, checks.sequence_reordered), (2, 1));
+    }
+
+    #[test]
+    fn books_hold_the_sum_and_the_worst() {
+        let mut books = Books::default();
+        for (missing, dropped, surplus) in [(1, 5, 0), (4, 0, 2)] {
+            books += &Checks { missing, dropped, surplus, ..Checks::default() };
+        }
+        assert_eq!((books.checks.missing, books.checks.dropped), (5, 5));
+        assert_eq!(books.lost, Tally { sum: 10, worst: 6 });
+        assert_eq!(books.duplicated, Tally { sum: 2, worst: 2 });
     }
 
     #[test]
     fn positions_never_decrease_within_an_epoch() {
-        let mut ledger = Ledger::new(false);
+        let mut ledger = Ledger::new(None);
         for (epoch_low, seq) in [(1, 5), (1, 5), (1, 4), (2, 1)] {
             ledger.head(&Head { epoch_low, seq, ..Head::default() });
         }
