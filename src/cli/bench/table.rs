@@ -226,8 +226,8 @@ impl Report {
         let mut warnings = Vec::new();
         if self.most(|share| share.busy) > BUSY {
             warnings.push(format!(
-                "a thread of this client was over {} busy: it is the bottleneck, and these figures\n\
-                 are the client's as much as the server's. Use more --threads, or fewer \
+                "a thread of this client was over {} busy: it is the bottleneck, and these\n\
+                 figures are the client's as much as the server's. Use more --threads, or fewer\n\
                  connections.",
                 percent(BUSY)
             ));
