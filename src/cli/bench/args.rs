@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::BenchError;
-use super::condition::{Condition, METRICS};
+use super::condition::Condition;
 use super::dialogue::sequence::Steps;
 use super::dialogue::{Clock, Protocol};
+use super::figure::METRICS;
 use super::plan::Selection;
 use super::ramp::Ramp;
 use super::task::Population;

@@ -17,6 +17,8 @@ mod collector;
 mod condition;
 mod crew;
 mod dialogue;
+mod figure;
+mod findings;
 mod hdr;
 mod html;
 mod interval;

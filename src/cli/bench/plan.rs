@@ -159,9 +159,7 @@ impl Plan {
         let start = connection * count % self.symbols.len().max(1);
         self.symbols.iter().cycle().skip(start).take(count)
     }
-}
 
-impl Plan {
     /// Draws by Zipf's law with the exponent 1: the second symbol of the alphabet is drawn half as
     /// often as the first, the third a third. What is drawn twice counts once. The draws of a
     /// connection are always the same for one seed.

@@ -7,8 +7,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::args::BenchArgs;
-use super::crew::{Findings, Lagging, Second};
-use super::dialogue::ledger::{Books, Checks};
+
+use super::dialogue::checks::{Books, Checks};
+use super::findings::{Findings, Lagging, Second};
 use super::interval::{Interval, Series, Since};
 use super::machine::{Host, Share};
 use super::process::Cost;

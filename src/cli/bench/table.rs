@@ -50,9 +50,10 @@ impl Report {
         };
         let ramp = self.ramp.as_ref().map(|ramp| format!(" opened {ramp}")).unwrap_or_default();
         format!(
-            "{} connections{ramp}, {} client threads, {what}; {} s after {} s of warm-up",
+            "{} connections{ramp}, {} client thread{}, {what}; {} s after {} s of warm-up",
             show_count(self.connections as u64),
             self.threads,
+            if self.threads == 1 { "" } else { "s" },
             self.duration_s,
             self.warmup_s
         )
@@ -341,6 +342,6 @@ mod tests {
     fn other_protocols_show_only_what_they_have() {
         let text = Report { protocol: "raw48", ..report() }.to_string();
         assert!(text.contains("ts_event") && !text.contains("ts_out") && !text.contains("counts"));
-        assert!(text.contains("1 client threads, raw48;"));
+        assert!(text.contains("1 client thread, raw48;"));
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::ledger::{Checks, Ledger};
+use super::checks::Checks;
+use super::ledger::Ledger;
 use super::stamp::{JsonStamp, Stamp};
 use super::{Dialogue, Scope, Step};
 use crate::cli::bench::task::Task;

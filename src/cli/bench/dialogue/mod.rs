@@ -1,9 +1,10 @@
 //! What is said on a connection, protocol by protocol, and what its records are told apart by.
 
-pub(crate) mod ledger;
+pub(crate) mod checks;
 pub(crate) mod sequence;
 
 mod broadtape;
+mod ledger;
 mod nats;
 pub(crate) mod raw48;
 mod stamp;
@@ -17,7 +18,7 @@ use super::task::Task;
 use crate::cli::client::frame;
 use crate::cli::client::stream::End;
 use crate::clock::{SECOND, UnixNanos};
-use ledger::Checks;
+use checks::Checks;
 
 /// What a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

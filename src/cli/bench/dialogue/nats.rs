@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ledger::Checks;
+use super::checks::Checks;
 use super::raw48::{RECORD, Records};
 use super::{Dialogue, Scope, Step, stamps};
 use crate::cli::bench::interval::Measure;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ledger::Checks;
+use super::checks::Checks;
 use super::sequence::{Sequence, Steps};
 use super::{Clock, Dialogue, Scope, Step, stamps};
 use crate::cli::bench::interval::Measure;

@@ -9,7 +9,7 @@ const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 340.0;
 /// Room for labels.
 const LEFT: f64 = 92.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 44.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 52.0;
 /// Points that are shown as such, with their values, in a line at most.
@@ -154,7 +154,7 @@ mod tests {
             show: |y| y.to_string(),
         };
         let svg = chart.svg();
-        assert!(svg.contains("points=\"92.0,288.0 836.0,34.0\""), "{svg}");
+        assert!(svg.contains("points=\"92.0,288.0 816.0,34.0\""), "{svg}");
         assert!(svg.contains("<title>a &lt; b</title>") && svg.contains(">x, s</text>"));
         assert!(svg.contains("<title>l: 100</title>"));
     }

@@ -3,7 +3,7 @@
 use super::chart::{Axis, Chart, Line};
 use super::label;
 use super::scale::Scale;
-use crate::cli::bench::crew::Second;
+use crate::cli::bench::findings::Second;
 use crate::cli::bench::interval::Since;
 use crate::cli::bench::report::Report;
 use crate::cli::units::{show_count, show_nanos};

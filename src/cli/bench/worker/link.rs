@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::cli::bench::collector::Collector;
-use crate::cli::bench::dialogue::ledger::Checks;
+use crate::cli::bench::dialogue::checks::Checks;
 use crate::cli::bench::dialogue::raw48::MESSAGE_MAX;
 use crate::cli::bench::dialogue::{Dialogue, Scope, Step};
 use crate::cli::bench::task::{Role, Task};

@@ -5,6 +5,7 @@
 
 mod churn;
 mod link;
+mod message;
 mod steps;
 mod watch;
 
@@ -20,12 +21,10 @@ use slab::Slab;
 use self::churn::Churn;
 pub(crate) use self::churn::Visits;
 use self::link::{BUFFER_BYTES, Link};
+pub(crate) use self::message::{Event, Gone, Job, Phase};
 use self::watch::Watch;
-use super::collector::{Collector, Window};
+use super::collector::Collector;
 use super::dialogue::Step;
-use super::dialogue::ledger::Checks;
-use super::interval::Interval;
-use super::machine::Share;
 use super::task::{Role, Task};
 use crate::clock::{Now, unix_now};
 
@@ -41,58 +40,6 @@ const SWEEP: Duration = Duration::from_millis(100);
 const SIP: Duration = Duration::from_millis(10);
 /// Reads of one connection before it is another one's turn.
 const READS: usize = 16;
-
-/// How far the run is: all threads follow it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Phase {
-    /// Everybody subscribes.
-    Subscribe,
-    /// What is received within the window counts.
-    Measure(Window),
-    /// Everybody has the counts compared and leaves.
-    Finish,
-}
-
-/// Why a connection is gone.
-#[derive(Debug)]
-pub(crate) enum Gone {
-    /// It was told to leave.
-    Left,
-    /// It never got as far as subscribing.
-    Failed(String),
-    /// It was subscribed, and lost its connection.
-    Lost(String),
-}
-
-/// What threads tell the coordinator.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// A connection is ready to subscribe, so long after it was to be opened.
-    Connected { after: Duration },
-    /// A connection's requests were granted, but for these symbols.
-    Subscribed { rejected: Vec<String> },
-    /// A thread's measurements of one second.
-    Interval(Box<Interval>),
-    /// A thread's window is over; what became of the thread's time in it.
-    Measured(Share),
-    /// A connection is gone.
-    Gone { role: Role, gone: Gone, checks: Box<Checks> },
-    /// A thread is at its end; what became of its visitors.
-    Ended(Box<Visits>),
-}
-
-/// What one thread needs.
-pub(crate) struct Job {
-    /// Which of the threads it is: their connections alternate.
-    pub(crate) thread: usize,
-    pub(crate) task: Arc<Task>,
-    pub(crate) poll: Poll,
-    pub(crate) orders: Receiver<Phase>,
-    pub(crate) events: Sender<Event>,
-    /// An empty one.
-    pub(crate) interval: Interval,
-    pub(crate) visits: Visits,
-}
 
 /// What wakes a thread to see an order.
 ///

@@ -6,7 +6,7 @@ use mio::Token;
 
 use super::link::{Fault, Link};
 use super::{Event, Gone, Worker};
-use crate::cli::bench::dialogue::ledger::Checks;
+use crate::cli::bench::dialogue::checks::Checks;
 use crate::cli::bench::dialogue::{self, Step};
 use crate::cli::bench::task::Role;
 use crate::cli::client::ConnectError;
