@@ -44,6 +44,7 @@ pub(super) use self::args::BenchArgs;
 use self::crew::Crew;
 use self::dialogue::Protocol;
 use self::hdr::LogFile;
+use self::machine::Host;
 use self::plan::{Plan, PlanError, Selection};
 use self::process::{NoProcess, Probe};
 use self::progress::Progress;
@@ -131,6 +132,7 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     let mut hdr = args.output.hdr.as_deref().map(log_file).transpose()?;
     let mut probe = (!args.server_pid.is_empty()).then(|| Probe::start(&args.server_pid));
     let mut probe = probe.take().transpose()?;
+    let host = Host::this();
     let task = Arc::new(task(args)?);
     let progress = Progress::new(args.duration.as_secs_f64().ceil() as usize);
     let mut crew = Crew::start(&task, &progress)?;
@@ -141,7 +143,7 @@ fn measure(args: &BenchArgs) -> Result<Report, BenchError> {
     let findings = crew.finish()?;
     hdr.map_or(Ok(()), LogFile::finish)?;
     let cost = probe.map(|probe| probe.cost(findings.total.records));
-    Ok(Report::new(args, &task, findings, cost))
+    Ok(Report::new(args, &task, host, findings, cost))
 }
 
 fn log_file(path: &Path) -> Result<LogFile, BenchError> {

@@ -146,6 +146,7 @@ impl Report {
     pub(crate) fn new(
         args: &BenchArgs,
         task: &Task,
+        host: Host,
         found: Findings,
         server: Option<Cost>,
     ) -> Self {
@@ -157,7 +158,7 @@ impl Report {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             command: std::env::args().collect::<Vec<_>>().join(" "),
-            client_machine: Host::this(),
+            client_machine: host,
             url: task.target.to_string(),
             protocol: task.protocol.name(),
             connections: population.all(),
