@@ -8,18 +8,19 @@ pub(crate) const METRICS: &str = "\
 Exit with 3 where this holds (repeatable): METRIC, one of < <= > >=, VALUE.
 
 Latencies, compared with durations ('p99>5ms'):
-  p50, p99.9 and so on, max   from ts_event to receipt; out.p99 and send.p99 of the other stamps
-  connect.p99                 from when a connection was to be opened to when it could subscribe
+  p50, p99.9 and so on, max   from ts_event; out.p99 and send.p99 from the others
+  connect.p99                 from when a connection was due to its welcome
   churn.p99                   the same of the visitors of --churn
 Cost, with --server-pid:
-  cpu                         server's CPU time by delivered record ('cpu>100ns')
-  cpu_share                   server's CPU time, percent of one core
-  rss_start, rss_connected, rss_end, rss_peak, rss_per_connection   sizes ('rss_peak>2GiB')
+  cpu                         CPU time by delivered record ('cpu>100ns')
+  cpu_share                   CPU time, percent of one core
+  rss_start, rss_connected, rss_end, rss_peak, rss_per_connection   'rss_peak>2GiB'
 Counts ('lost>0'):
-  lost, duplicated, reordered, conflated, gaps        and worst.lost … of one connection
-  missing, surplus, dropped, unverified, seq_decreased, sequence_gaps, sequence_missing,
-  sequence_duplicates, sequence_reordered, foreign, disconnects, rejected
-  records, records_per_s, bytes_per_s, frames, churn_done, churn_failed, stalled_ended
+  lost, duplicated, reordered, conflated, gaps; worst.lost and so on of one connection
+  missing, surplus, dropped, unverified, seq_decreased, sequence_gaps,
+  sequence_missing, sequence_duplicates, sequence_reordered, foreign, disconnects,
+  rejected, records, records_per_s, bytes_per_s, frames, churn_done, churn_failed,
+  stalled_ended
 The client itself, percent of its busiest thread:
   client_busy, client_waiting";
 
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_help_names_every_figure() {
-        let words: Vec<&str> = METRICS.split([' ', ',', '\n']).collect();
+        let words: Vec<&str> = METRICS.split([' ', ',', ';', '\n']).collect();
         for figure in FIGURES.iter().filter(|figure| !figure.name.starts_with("worst.")) {
             assert!(words.contains(&figure.name), "{}", figure.name);
         }
