@@ -151,7 +151,10 @@ impl Subscription {
                 waiting.iter().for_each(|key| _ = share.waiting.insert(key));
             }
             None => {
-                self.shares.push(Share { interest, place: 0, base: Counts::default(), waiting })
+                let (place, base) = (0, Counts::default());
+                // Most have one, and there are many of them: no room is kept for more.
+                self.shares.reserve_exact(1);
+                self.shares.push(Share { interest, place, base, waiting });
             }
         }
     }
@@ -378,7 +381,12 @@ impl Connection {
 
     /// Adds a subscription. It is in no audience.
     pub fn subscribe(&mut self, id: u32, interest: Interest, policy: Option<Policy>) {
-        self.subscriptions.push(Subscription::new(id, interest, policy, self.framed()));
+        let new = Subscription::new(id, interest, policy, self.framed());
+        if self.subscriptions.is_empty() {
+            // Most have one, and there are many of them: no room is kept for more.
+            self.subscriptions.reserve_exact(1);
+        }
+        self.subscriptions.push(new);
     }
 
     /// Takes a record with these keys (a trade of `mbp-1` has two) while it is in no audience. Is

@@ -110,7 +110,8 @@ impl<E: Engine> Shard<E> {
     }
 
     fn look_after(&mut self, token: u32, now: Now) {
-        let connection = &self.connections[token as usize];
+        let connection = &mut self.connections[token as usize];
+        connection.backlog.rest();
         if let Phase::Closing { until, .. } = connection.phase {
             if now.mono >= until {
                 self.cut_off(token);

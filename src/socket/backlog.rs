@@ -217,6 +217,13 @@ impl Backlog {
         self.push(Run::Count(frames));
     }
 
+    /// Gives its memory back where it is empty: most connections are quiet.
+    pub fn rest(&mut self) {
+        if self.runs.is_empty() && self.runs.capacity() > 0 {
+            self.runs = VecDeque::new();
+        }
+    }
+
     /// Has the data that waits now sent whatever happens: an answer behind it counts it.
     pub fn seal(&mut self) {
         for run in &mut self.runs {
