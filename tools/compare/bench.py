@@ -41,6 +41,11 @@ class Bench:
             *("--duration", f"{self.duration}s", "--warmup", f"{self.warmup}s"),
             *("--json", f"{stem}.json", "--hdr", f"{stem}.hdr"),
         ]
+        if len(running.processes) == 1:
+            # On loopback a send also pays for waking its receiver, and the quicker that one is, the
+            # oftener: a client that never sleeps is the same for all. Not where a publisher needs
+            # the client's core as well.
+            command.append("--spin")
         if self.knows("--protocol"):
             command += ["--protocol", running.protocol]
         if self.knows("--server-pid"):

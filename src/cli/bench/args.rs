@@ -53,6 +53,9 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) threads: u16,
+    /// Never sleep: a core a thread, so that no send of the server has to wake this client
+    #[arg(long)]
+    pub(crate) spin: bool,
     /// Processes of the server, comma separated, on this machine: what a delivered record costs
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     pub(crate) server_pid: Vec<u32>,

@@ -54,7 +54,7 @@ pub(crate) fn reserve_descriptors(
 /// What became of a thread's time, each a part of it (0 to 1).
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Share {
-    /// It was running.
+    /// It was running, and had something to do.
     pub(crate) busy: f64,
     /// It was ready to run, and others had the core; 0 where the system does not tell.
     pub(crate) waiting: f64,
@@ -65,18 +65,33 @@ pub(crate) struct Stopwatch {
     began: Instant,
     ran: Duration,
     waited: Duration,
+    /// Of the time that it ran, looking for input that was not there.
+    idle: Duration,
 }
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now(), ran: thread_ran(), waited: thread_waited() }
+        Self {
+            began: Instant::now(),
+            ran: thread_ran(),
+            waited: thread_waited(),
+            idle: Duration::ZERO,
+        }
+    }
+
+    /// It ran for so long without anything to do.
+    pub(crate) fn idled(&mut self, time: Duration) {
+        self.idle += time;
     }
 
     /// What became of the time since the start.
     pub(crate) fn share(&self) -> Share {
         let all = self.began.elapsed().as_secs_f64();
         let part = |now: Duration, then| now.saturating_sub(then).as_secs_f64() / all;
-        Share { busy: part(thread_ran(), self.ran), waiting: part(thread_waited(), self.waited) }
+        Share {
+            busy: part(thread_ran(), self.ran + self.idle),
+            waiting: part(thread_waited(), self.waited),
+        }
     }
 }
 

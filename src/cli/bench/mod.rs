@@ -175,6 +175,7 @@ fn task(args: &BenchArgs) -> Result<Task, BenchError> {
         ramp: args.load.ramp,
         churn: args.load.churn,
         threads: usize::from(args.threads).min(population.all()),
+        spin: args.spin,
     })
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Task {
     /// Connects a second beside the others, of all threads.
     pub(crate) churn: f64,
     pub(crate) threads: usize,
+    /// Threads look for input without sleeping.
+    pub(crate) spin: bool,
 }
 
 impl Task {

@@ -77,10 +77,15 @@ pub(crate) fn run(job: Job) -> io::Result<()> {
     };
     let mut events = Events::with_capacity(EVENTS);
     while worker.turn() {
-        let timeout = worker.timeout();
+        let spins = worker.task.spin;
+        let timeout = if spins { Duration::ZERO } else { worker.timeout() };
+        let before = spins.then(Instant::now);
         match poll.poll(&mut events, Some(timeout)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
+        }
+        if let Some(before) = before.filter(|_| events.is_empty()) {
+            worker.watch.looked_in_vain(before.elapsed());
         }
         events.iter().for_each(|event| worker.ready(event));
     }

@@ -1,5 +1,7 @@
 //! A thread's own time within the window.
 
+use std::time::Duration;
+
 use crate::cli::bench::collector::Window;
 use crate::cli::bench::machine::{Share, Stopwatch};
 use crate::clock::UnixNanos;
@@ -14,6 +16,13 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn open(&mut self, window: Window) {
         self.window = Some(window);
+    }
+
+    /// So long a look at the poller brought nothing: the thread would have slept.
+    pub(crate) fn looked_in_vain(&mut self, time: Duration) {
+        if let Some(running) = &mut self.running {
+            running.idled(time);
+        }
     }
 
     /// When it has to be looked at next, ns.
