@@ -38,7 +38,8 @@ use slab::Slab;
 use crate::clock::{Now, Timeline};
 use crate::latency::{Latency, Stage};
 use crate::limits::{
-    ARENA_BYTES, COMMANDS_PER_TURN, ClientLimits, READ_BYTES_PER_TURN, TURN_SLOTS,
+    ARENA_BYTES, COMMANDS_PER_TURN, CONNECTIONS_RESERVED, ClientLimits, READ_BYTES_PER_TURN,
+    TURN_SLOTS,
 };
 use crate::ring::{Progresses, Reader, Ring, Segment};
 use crate::shard::audience::Audiences;
@@ -153,7 +154,7 @@ impl<E: Engine> Shard<E> {
             catalog: Catalog::new(parts.directory),
             cache: Cache::default(),
             audiences: Audiences::default(),
-            connections: Slab::new(),
+            connections: Slab::with_capacity(CONNECTIONS_RESERVED),
             segment: Segment::new(TURN_SLOTS),
             keys: Vec::with_capacity(TURN_SLOTS),
             texts: Texts::default(),

@@ -1,6 +1,7 @@
 """The table and the charts, as Markdown between two marks of a page."""
 
 import os
+import re
 
 import chart
 from figures import of_peer, ratios, valid
@@ -81,12 +82,20 @@ def notes(runs, machine, absent):
     ]
     lines += [f"- Versions: {', '.join(f'{k}: {v}' for k, v in machine['versions'].items())}."]
     lines += [f"- Not measured: {name}: {reason}." for name, reason in absent.items()]
+    lines += [f"- Rejected: {what}." for what in rejected(runs)]
+    return "\n".join(lines) + "\n"
+
+
+def rejected(runs):
+    """What was rejected and why, a line for each peer and shape; figures are the first round's."""
+    groups = {}
     for run in runs:
         for reason in run["rejected"]:
             why = f": {run['error'].splitlines()[0]}" if "error" in run else ""
-            where = f"round {run['round'] + 1} of {run['peer']} at {run['shape']}"
-            lines.append(f"- Rejected: {where}, {reason}{why}.")
-    return "\n".join(lines) + "\n"
+            kind = (run["peer"], run["shape"], re.sub(r"[0-9]+", "", reason + why))
+            groups.setdefault(kind, (reason + why, []))[1].append(str(run["round"] + 1))
+    for (peer, shape, _), (reason, numbers) in groups.items():
+        yield f"{peer} at {shape}, in round {', '.join(numbers)}: {reason}"
 
 
 def write_charts(runs, shapes, peers, folder):
