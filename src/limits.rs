@@ -47,8 +47,8 @@ pub const MESSAGE_COST: usize = 512;
 /// Bytes that are read at once from a connection that has sent more messages than it may: so it is
 /// told so of at most so many in a turn.
 pub const READ_BYTES_OVER_RATE: usize = 4 << 10;
-/// Connections that a shard has room for from the start: growing would move them all within one turn.
-/// What is not used is address space, and no memory.
+/// Connections that a shard has room for from the start: growing would move them all within one
+/// turn. What is not used is address space, and no memory.
 pub const CONNECTIONS_RESERVED: usize = 16 << 10;
 /// Shards at most: the parked mask is one 64-bit word.
 pub const SHARDS_MAX: usize = 64;

@@ -51,7 +51,9 @@ def sweeps():
             Case(f"{k} of 500", 200, 5000, 500, bench=["--symbols", str(k)])
             for k in (1, 20, 100, 500)
         ],
-        "shards on one core": [Case(f"{n}", 100, 1000, server=["--shards", f"{n}"]) for n in (1, 2)],
+        "shards on one core": [
+            Case(n, 100, 1000, server=["--shards", n]) for n in ("1", "2")
+        ],
         "flush interval": [
             Case(time_, 100, 2000, server=["--flush-interval", time_])
             for time_ in ("0", "500us", "1ms", "2ms", "5ms", "10ms")
