@@ -65,7 +65,7 @@ def chosen(arguments, place):
         build.build(place, [n for n in arguments.peers if not needs_nothing(known[n])])
     wanted = [known[name] for name in arguments.peers]
     bench = Bench(place, arguments.duration, arguments.warmup)
-    reasons = ((peer.name, peer.absent() or bench.refuses(peer)) for peer in wanted)
+    reasons = ((peer.name, peer.absent()) for peer in wanted)
     absent = {name: reason for name, reason in reasons if reason}
     for name, reason in absent.items():
         say(f"skipped: {name}: {reason}")

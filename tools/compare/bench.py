@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 
 from cpuclock import CpuClock
 from process import Process
@@ -14,24 +13,10 @@ _PATIENCE = 60.0
 
 
 class Bench:
-    """The bench of this tree, and which flags it knows."""
+    """The bench of this tree."""
 
     def __init__(self, place, duration, warmup):
         self.place, self.duration, self.warmup = place, duration, warmup
-        helped = subprocess.run(
-            [place.broadtape, "bench", "--help"], capture_output=True, text=True, check=False
-        )
-        self._help = helped.stdout
-
-    def knows(self, flag):
-        """Does it have this flag?"""
-        return flag in self._help
-
-    def refuses(self, peer):
-        """Why it can't measure a peer; None where it can."""
-        if peer.protocol == "broadtape" or self.knows("--protocol"):
-            return None
-        return f"this broadtape bench does not know --protocol {peer.protocol}"
 
     def command(self, shape, running, stem):
         """How it measures what runs."""
@@ -40,16 +25,13 @@ class Bench:
             *("--connections", str(shape.connections)),
             *("--duration", f"{self.duration}s", "--warmup", f"{self.warmup}s"),
             *("--json", f"{stem}.json", "--hdr", f"{stem}.hdr"),
+            *("--protocol", running.protocol, "--server-pid", str(running.pid)),
         ]
         if len(running.processes) == 1:
             # On loopback a send also pays for waking its receiver, and the quicker that one is, the
             # oftener: a client that never sleeps is the same for all. Not where a publisher needs
             # the client's core as well.
             command.append("--spin")
-        if self.knows("--protocol"):
-            command += ["--protocol", running.protocol]
-        if self.knows("--server-pid"):
-            command += ["--server-pid", str(running.pid)]
         return [*command, *running.flags]
 
     def measure(self, shape, running, stem):
@@ -75,6 +57,7 @@ def figures(report, shape, clock):
     client = max((share["busy"] for share in report["client"]), default=0.0)
     return {
         "records": records,
+        "read_ns": used / report["reads"] if used is not None and report["reads"] else None,
         "cpu_ns": used / records if used is not None and records else None,
         "server_busy": None if used is None else used / (seconds * 1e9),
         "delivered_per_s": records / seconds,

@@ -98,22 +98,15 @@ class Broadtape(Peer):
         super().__init__(name, place)
         self.flags = flags
 
-    def absent(self):
-        helped = subprocess.run(
-            [self.place.broadtape, "serve", "--help"], capture_output=True, text=True, check=False
-        )
-        flags = (flag for flag in self.flags if flag.startswith("--"))
-        unknown = " ".join(flag for flag in flags if flag not in helped.stdout)
-        return f"this broadtape does not know {unknown}" if unknown else None
-
     def version(self):
         return " ".join([said(self.place.broadtape, "--version"), *self.flags])
 
     def command(self, shape):
         return [
             *(self.place.broadtape, "serve", "--listen", "127.0.0.1:0", "--drain", "0s"),
-            *("--scenario", "metronome", "--rate", str(shape.rate), "--shards", "1"),
+            *("--scenario", "metronome", "--rate", str(shape.rate)),
             *("--symbols", str(shape.symbols), "--start", f"on-subscribe={shape.connections}"),
+            *([] if "--shards" in self.flags else ["--shards", "1"]),
             *self.flags,
         ]
 

@@ -33,6 +33,12 @@ def one(place, bench, peer, shape, number):
     return run
 
 
+def settled(place, bench, peer, shape, number):
+    """Runs one peer once, after a pause."""
+    time.sleep(_SETTLE)
+    return one(place, bench, peer, shape, number)
+
+
 def line(run):
     """A run in one line."""
     head = f"round {run['round'] + 1}  {run['shape']:<14} {run['peer']:<16}"
@@ -55,8 +61,7 @@ def measure(place, bench, peers, shapes, count, say):
             for shape in shapes:
                 able = [peer for peer in peers if peer.subsets or not shape.own]
                 for peer in rotated(able, number):
-                    time.sleep(_SETTLE)
-                    run = one(place, bench, peer, shape, number)
+                    run = settled(place, bench, peer, shape, number)
                     runs.append(run)
                     out.write(json.dumps(run) + "\n")
                     out.flush()

@@ -12,29 +12,60 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 
 import build
-from cpuclock import CpuClock
+import rounds
+from bench import Bench
+from figures import rotated
+from peers import Broadtape, Floor
 from place import Place
-from process import Failed, Process, stop_all
-from rounds import _SETTLE
+from process import stop_all
+from shape import SYMBOLS
 
-_WINDOW, _WARMUP, _PATIENCE = 2, 1, 60
+_WINDOW, _WARMUP = 2, 1
 
 
 @dataclass
 class Case:
-    """One row: how the server is started, how many subscribe, what they do."""
+    """One row, and the shape of its work: how many subscribe, to what, and the flags of both."""
 
     label: str
     connections: int
     rate: int
-    symbols: int = 16
+    symbols: int = SYMBOLS
     server: list = field(default_factory=list)
     bench: list = field(default_factory=list)
     floor: bool = False
+    own: int | None = None
+
+    def __str__(self):
+        return self.label.replace(" ", "-").replace(",", "")
+
+    @property
+    def sends_per_tick(self):
+        """Subscribers that a tick goes to, where they share all symbols."""
+        return self.connections
+
+    @property
+    def delivered_per_s(self):
+        """Records that should arrive in a second, where all subscribers share all symbols."""
+        return self.rate * self.connections
+
+    def peer(self, place):
+        """What is measured."""
+        return Floor("send", place) if self.floor else Swept(self, place)
+
+
+class Swept(Broadtape):
+    """broadtape, with the flags of a case."""
+
+    def __init__(self, case, place):
+        super().__init__("broadtape", case.server, place)
+        self.case = case
+
+    def bench_flags(self, shape):
+        return self.case.bench
 
 
 def sweeps():
@@ -68,71 +99,18 @@ def sweeps():
     }
 
 
-def command(case, place):
-    """How the server of a case is started."""
-    if case.floor:
-        return [
-            *(place.built("floor", "floor"), "--rate", str(case.rate)),
-            *("--connections", str(case.connections)),
-        ]
-    shards = [] if "--shards" in case.server else ["--shards", "1"]
-    return [
-        *(place.broadtape, "serve", "--listen", "127.0.0.1:0", "--drain", "0s"),
-        *("--scenario", "metronome", "--rate", str(case.rate), "--symbols", str(case.symbols)),
-        *("--start", f"on-subscribe={case.connections}", *shards, *case.server),
-    ]
-
-
-def run(case, place):
-    """One run: the figures of a row."""
-    server = Process("server", command(case, place), f"{place.logs}/server.log", place.server)
-    result = os.path.join(place.raw, "run.json")
-    try:
-        url = f"ws://127.0.0.1:{server.announced_port()}/v1/stream"
-        bench = [
-            *(place.broadtape, "bench", url, "--spin", "--json", result),
-            *("--connections", str(case.connections), "--server-pid", str(server.pid)),
-            *("--duration", f"{_WINDOW}s", "--warmup", f"{_WARMUP}s", *case.bench),
-        ]
-        with CpuClock(server.pid) as clock:
-            client = Process("bench", bench, f"{place.logs}/bench.log", place.client)
-            try:
-                if client.wait(_PATIENCE):
-                    raise client.fail("failed")
-            finally:
-                client.stop()
-        with open(result, encoding="utf-8") as file:
-            return figures(json.load(file), clock)
-    finally:
-        server.stop()
-
-
-def figures(report, clock):
-    """What of a bench's report stands in a row."""
-    start, seconds, reads = report["start"], report["duration_s"], report["reads"]
-    used = clock.used(start, start + int(seconds * 1e9))
-    latency = report["latency_ns"]["ts_event"]
-    return {
-        "cpu_ns": used / report["records"],
-        "send_ns": used / reads,
-        "busy": used / seconds / 1e9,
-        "p50": latency["p50"] / 1000,
-        "p99": latency["p99"] / 1000,
-        "lost": report["lost"],
-        "client": max(share["busy"] for share in report["client"]),
-    }
-
-
 def row(case, runs):
     """A row of the table: medians, the spread of the cost in brackets."""
     if not runs:
         return f"| {case.label} | failed | | | | | |"
-    middle = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    names = ("cpu_ns", "read_ns", "server_busy", "p50", "p99")
+    middle = {name: statistics.median(run[name] for run in runs) for name in names}
     costs = [run["cpu_ns"] for run in runs]
     return (
         f"| {case.label} | {middle['cpu_ns']:,.0f} ({min(costs):,.0f}…{max(costs):,.0f})"
-        f" | {middle['send_ns']:,.0f} | {middle['busy']:.0%} | {middle['p50']:,.0f}"
-        f" | {middle['p99']:,.0f} | {max(run['lost'] for run in runs)} |"
+        f" | {middle['read_ns']:,.0f} | {middle['server_busy']:.0%}"
+        f" | {middle['p50'] / 1000:,.0f} | {middle['p99'] / 1000:,.0f}"
+        f" | {max(run['lost'] for run in runs)} |"
     )
 
 
@@ -160,19 +138,19 @@ def main():
     place = Place(asked.results or tempfile.mkdtemp(prefix="broadtape-sweep-"))
     place.make()
     build.build(place, ["floor-send"])
+    bench = Bench(place, _WINDOW, _WARMUP)
     tables = []
     with open(os.path.join(place.results, "runs.jsonl"), "w", encoding="utf-8") as out:
         for name, cases in chosen.items():
             runs = {case.label: [] for case in cases}
             for number in range(asked.rounds):
-                for case in cases[number % len(cases) :] + cases[: number % len(cases)]:
-                    time.sleep(_SETTLE)
-                    try:
-                        found = run(case, place)
+                for case in rotated(cases, number):
+                    found = rounds.settled(place, bench, case.peer(place), case, number)
+                    out.write(json.dumps({"sweep": name, **found}) + "\n")
+                    if "error" in found:
+                        print(f"{name}, {case.label}: {found['error']}", file=sys.stderr)
+                    else:
                         runs[case.label].append(found)
-                        out.write(json.dumps({"sweep": name, "row": case.label, **found}) + "\n")
-                    except (Failed, OSError, KeyError, TypeError) as error:
-                        print(f"{name}, {case.label}: {error}", file=sys.stderr)
             tables.append(table(name, cases, runs))
             print(tables[-1], flush=True)
     with open(os.path.join(place.results, "table.md"), "w", encoding="utf-8") as file:
