@@ -86,18 +86,21 @@ impl Segment {
     #[inline]
     pub(super) fn index(&mut self, from: usize, to: usize, first: u64) -> usize {
         self.first = first;
-        let mut at = from;
-        while at < to {
-            let taken = slots_of(length(self.slots[at][0]));
-            assert!(taken > 0, "torn or out of order: a record without a length (invariant 3)");
-            let end = at + taken;
-            if end > to {
-                break;
+        let mut next = from;
+        // Every slot is looked at and not only each record's first: which of them that is the
+        // processor guesses, where a chain of loads, each at an address from the last, would wait.
+        for at in from..to {
+            if at == next {
+                let taken = slots_of(length(self.slots[at][0]));
+                assert!(taken > 0, "torn or out of order: a record without a length (invariant 3)");
+                if at + taken > to {
+                    break;
+                }
+                self.starts.push(at as u32);
+                next = at + taken;
             }
-            self.starts.push(at as u32);
-            at = end;
         }
-        at - from
+        next - from
     }
 
     #[inline]
