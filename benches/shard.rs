@@ -31,7 +31,7 @@ impl Engine for Taken {
     fn write(&mut self, writes: &mut [Write<'_>]) {
         self.0.update(|calls| calls + writes.len() as u64);
         for write in writes {
-            write.taken = Ok(std::hint::black_box(&write.parts).iter().map(|p| p.len()).sum());
+            write.taken = Ok(std::hint::black_box(write.parts).iter().map(|p| p.len()).sum());
         }
     }
 }

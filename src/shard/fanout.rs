@@ -6,6 +6,7 @@
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
+use std::slice;
 
 use arrayvec::ArrayVec;
 use bytes::Bytes;
@@ -23,6 +24,9 @@ use crate::socket::write::{Engine, Parts, Write};
 use crate::wire::batch;
 use crate::wire::close::CloseReason;
 use crate::wire::encoding::Encoding;
+
+/// What the kernel took of each write of a call.
+type Taken = ArrayVec<io::Result<usize>, WRITES_PER_CALL>;
 
 /// Frames of one audience, waiting to be written.
 struct Span {
@@ -224,22 +228,26 @@ impl<E: Engine> Shard<E> {
         if targets.is_empty() {
             return;
         }
-        let Self { connections, fanout, engine, .. } = self;
-        let mut writes: ArrayVec<Write<'_>, WRITES_PER_CALL> = targets
-            .iter()
-            .map(|target| {
-                let mut parts = Parts::new();
-                parts.push(&fanout.arena[fanout.spans[target.span as usize].bytes.clone()]);
-                Write::new(&connections[target.token as usize].stream, parts)
-            })
-            .collect();
-        engine.write(&mut writes);
-        let taken: ArrayVec<io::Result<usize>, WRITES_PER_CALL> =
-            writes.into_iter().map(|write| write.taken).collect();
+        let taken = self.send(targets);
         self.tally.sends += taken.len() as u64;
         for (target, taken) in targets.drain(..).zip(taken) {
             self.wrote(target, taken);
         }
+    }
+
+    /// Hands each target its span, and returns what of it the kernel took.
+    fn send(&mut self, targets: &[Target]) -> Taken {
+        let Self { connections, fanout, engine, .. } = self;
+        let frame =
+            |target: &Target| &fanout.arena[fanout.spans[target.span as usize].bytes.clone()];
+        let frames: ArrayVec<&[u8], WRITES_PER_CALL> = targets.iter().map(frame).collect();
+        let mut writes = ArrayVec::<Write<'_>, WRITES_PER_CALL>::new();
+        for (target, frame) in targets.iter().zip(&frames) {
+            let socket = &connections[target.token as usize].stream;
+            writes.push(Write::new(socket, slice::from_ref(frame)));
+        }
+        engine.write(&mut writes);
+        writes.into_iter().map(|write| write.taken).collect()
     }
 
     fn wrote(&mut self, target: Target, taken: io::Result<usize>) {
@@ -286,25 +294,13 @@ impl<E: Engine> Shard<E> {
     pub(super) fn flush_hot(&mut self) {
         let hot = std::mem::take(&mut self.hot);
         for chunk in hot.chunks(WRITES_PER_CALL) {
-            let Self { connections, engine, .. } = self;
             let ready = |token: &&u32| {
-                let connection = &connections[**token as usize];
+                let connection = &self.connections[**token as usize];
                 connection.writable && !connection.backlog.is_empty()
             };
             let tokens: ArrayVec<u32, WRITES_PER_CALL> =
                 chunk.iter().filter(ready).copied().collect();
-            let mut writes: ArrayVec<Write<'_>, WRITES_PER_CALL> = tokens
-                .iter()
-                .map(|token| {
-                    let connection = &connections[*token as usize];
-                    Write::new(&connection.stream, connection.backlog.parts())
-                })
-                .collect();
-            engine.write(&mut writes);
-            let results: ArrayVec<(usize, io::Result<usize>), WRITES_PER_CALL> = writes
-                .into_iter()
-                .map(|write| (write.parts.iter().map(|part| part.len()).sum(), write.taken))
-                .collect();
+            let results = self.send_backlogs(&tokens);
             self.tally.sends += results.len() as u64;
             for (token, (offered, taken)) in tokens.into_iter().zip(results) {
                 self.flushed(token, offered, taken);
@@ -313,6 +309,23 @@ impl<E: Engine> Shard<E> {
         for token in hot {
             self.settle(token);
         }
+    }
+
+    /// One call of the engine; for each connection what was offered, bytes, and what was taken.
+    fn send_backlogs(
+        &mut self,
+        tokens: &[u32],
+    ) -> ArrayVec<(usize, io::Result<usize>), WRITES_PER_CALL> {
+        let Self { connections, engine, .. } = self;
+        let parts: ArrayVec<Parts<'_>, WRITES_PER_CALL> =
+            tokens.iter().map(|token| connections[*token as usize].backlog.parts()).collect();
+        let mut writes = ArrayVec::<Write<'_>, WRITES_PER_CALL>::new();
+        for (token, parts) in tokens.iter().zip(&parts) {
+            writes.push(Write::new(&connections[*token as usize].stream, parts));
+        }
+        engine.write(&mut writes);
+        let offered = |write: &Write<'_>| write.parts.iter().map(|part| part.len()).sum();
+        writes.into_iter().map(|write| (offered(&write), write.taken)).collect()
     }
 
     fn flushed(&mut self, token: u32, offered: usize, taken: io::Result<usize>) {

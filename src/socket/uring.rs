@@ -64,8 +64,8 @@ impl Engine for Uring {
 fn submit(ring: &mut IoUring, writes: &mut [Write<'_>]) -> io::Result<()> {
     let mut waiting = 0;
     for (at, write) in writes.iter_mut().enumerate() {
-        let [part] = write.parts.as_slice() else {
-            write.taken = send(write.socket, &write.parts);
+        let [part] = write.parts else {
+            write.taken = send(write.socket, write.parts);
             continue;
         };
         let flags = (SendFlags::DONTWAIT | SendFlags::NOSIGNAL).bits() as i32;
@@ -85,7 +85,7 @@ fn submit(ring: &mut IoUring, writes: &mut [Write<'_>]) -> io::Result<()> {
             }
             // The queue holds as many as one call may bring; where it were full all the same, this
             // one is made by itself.
-            Err(_) => write.taken = send(write.socket, &write.parts),
+            Err(_) => write.taken = send(write.socket, write.parts),
         }
     }
     collect(ring, writes, waiting)
@@ -121,9 +121,9 @@ fn is_passing(error: &io::Error) -> bool {
 mod tests {
     use std::io::Read as _;
     use std::net::{TcpListener, TcpStream};
+    use std::slice;
 
     use super::*;
-    use crate::socket::write::Parts;
 
     /// Both ends of a connection, ours not blocking.
     fn pair() -> (mio::net::TcpStream, TcpStream) {
@@ -132,10 +132,6 @@ mod tests {
         let (ours, _) = listener.accept().unwrap();
         ours.set_nonblocking(true).unwrap();
         (mio::net::TcpStream::from_std(ours), theirs)
-    }
-
-    fn write<'a>(socket: &'a mio::net::TcpStream, parts: &[&'a [u8]]) -> Write<'a> {
-        Write::new(socket, Parts::try_from(parts).unwrap())
     }
 
     /// The engine, where the kernel has it.
@@ -148,12 +144,15 @@ mod tests {
         let Some(mut engine) = engine() else { return };
         let pairs: Vec<_> = (0..3 * WRITES_PER_CALL).map(|_| pair()).collect();
         let texts: Vec<String> = (0..pairs.len()).map(|n| format!("number {n}")).collect();
-        let each = pairs.iter().zip(&texts);
-        let mut writes: Vec<_> = each
+        let halves: Vec<_> =
+            texts.iter().map(|text| <[&[u8]; 2]>::from(text.as_bytes().split_at(3))).collect();
+        let whole: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+        let mut writes: Vec<_> = pairs
+            .iter()
             .enumerate()
-            .map(|(n, ((ours, _), text))| match n % 2 {
-                0 => write(ours, &[text.as_bytes()]),
-                _ => write(ours, &[&text.as_bytes()[..3], &text.as_bytes()[3..]]),
+            .map(|(n, (ours, _))| match n % 2 {
+                0 => Write::new(ours, slice::from_ref(&whole[n])),
+                _ => Write::new(ours, &halves[n]),
             })
             .collect();
         engine.write(&mut writes);
@@ -170,13 +169,14 @@ mod tests {
         let Some(mut engine) = engine() else { return };
         let ((full, _unread), (free, _)) = (pair(), pair());
         let large = vec![7; 32 << 20];
-        let mut writes = [write(&full, &[&large]), write(&free, &[b"x"])];
+        let (parts, small): ([&[u8]; 1], [&[u8]; 1]) = ([&large], [b"x"]);
+        let mut writes = [Write::new(&full, &parts), Write::new(&free, &small)];
         engine.write(&mut writes);
         assert!(writes[0].taken.as_ref().is_ok_and(|taken| *taken < large.len()));
         assert_eq!(writes[1].taken.as_ref().unwrap(), &1);
         let mut refused = false;
         for _ in 0..100 {
-            let mut again = [write(&full, &[&large])];
+            let mut again = [Write::new(&full, &parts)];
             engine.write(&mut again);
             let kind = again[0].taken.as_ref().map_err(io::Error::kind);
             refused |= kind.is_err_and(|kind| kind == io::ErrorKind::WouldBlock);
@@ -192,7 +192,7 @@ mod tests {
         drop(theirs);
         let mut failed = false;
         for _ in 0..3 {
-            let mut writes = [write(&broken, &[b"x"]), write(&whole, &[b"x"])];
+            let mut writes = [Write::new(&broken, &[b"x"]), Write::new(&whole, &[b"x"])];
             engine.write(&mut writes);
             failed |= writes[0].taken.is_err();
             assert_eq!(writes[1].taken.as_ref().unwrap(), &1);

@@ -14,19 +14,20 @@ use crate::limits::PARTS_PER_WRITE;
 /// Buffers that follow one another on the wire.
 pub type Parts<'a> = ArrayVec<&'a [u8], PARTS_PER_WRITE>;
 
-/// One write to one socket, and what became of it.
+/// One write to one socket, and what became of it. Small, because there is one for each subscriber
+/// and turn: most have one buffer, and those of several keep the list elsewhere.
 pub struct Write<'a> {
     /// Where to.
     pub socket: &'a TcpStream,
-    /// What.
-    pub parts: Parts<'a>,
+    /// What: [`PARTS_PER_WRITE`] buffers at most.
+    pub parts: &'a [&'a [u8]],
     /// Bytes taken; `WouldBlock` where the kernel took none.
     pub taken: io::Result<usize>,
 }
 
 impl<'a> Write<'a> {
     /// A write that has not been tried.
-    pub fn new(socket: &'a TcpStream, parts: Parts<'a>) -> Self {
+    pub fn new(socket: &'a TcpStream, parts: &'a [&'a [u8]]) -> Self {
         Self { socket, parts, taken: Ok(0) }
     }
 }
@@ -50,14 +51,14 @@ pub struct Readiness;
 impl Engine for Readiness {
     fn write(&mut self, writes: &mut [Write<'_>]) {
         for write in writes {
-            write.taken = send(write.socket, &write.parts);
+            write.taken = send(write.socket, write.parts);
         }
     }
 }
 
-pub(super) fn send(mut socket: &TcpStream, parts: &Parts<'_>) -> io::Result<usize> {
+pub(super) fn send(mut socket: &TcpStream, parts: &[&[u8]]) -> io::Result<usize> {
     loop {
-        let taken = match parts.as_slice() {
+        let taken = match parts {
             [one] => socket.write(one),
             parts => {
                 let slices: ArrayVec<IoSlice<'_>, PARTS_PER_WRITE> =

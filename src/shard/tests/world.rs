@@ -16,7 +16,7 @@ use crate::limits::{ClientLimits, QUEUE_MIN};
 use crate::ring::{Progresses, Writer, ring};
 use crate::shard::command::{Arrival, Command, Mailbox, Speech};
 use crate::shard::{Parts, Shard, run};
-use crate::socket::write::{self, Engine, Write};
+use crate::socket::write::{Engine, Write};
 use crate::wire::encoding::Encoding;
 use crate::wire::instrument::{Directory, Instrument};
 use crate::wire::record::{
@@ -40,7 +40,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    fn take(&mut self, parts: &write::Parts<'_>) -> io::Result<usize> {
+    fn take(&mut self, parts: &[&[u8]]) -> io::Result<usize> {
         if self.broken {
             return Err(ErrorKind::ConnectionReset.into());
         }
@@ -60,7 +60,7 @@ impl Engine for Script {
     fn write(&mut self, writes: &mut [Write<'_>]) {
         for write in writes {
             let outbox = self.0.borrow()[&write.socket.as_raw_fd()].clone();
-            write.taken = outbox.borrow_mut().take(&write.parts);
+            write.taken = outbox.borrow_mut().take(write.parts);
         }
     }
 }
