@@ -7,6 +7,7 @@
 #   doc      the documentation builds without warnings, its examples run
 #   models   loom models of the ring and of parking, and mutants that have to fail
 #   bench    every benchmark runs once: that it works, not how fast
+#   count    instructions of the hot stages, none above its limit
 #   lab      the floor, its peers and their comparison work: tests, and a run of seconds
 #   deny     licences, bans, sources; advisories where their database can be had
 #   readme   the commands and snippets of README.md, run as they stand
@@ -18,7 +19,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly stages=(format lint test doc models bench lab deny readme clients)
+readonly stages=(format lint test doc models bench count lab deny readme clients)
 target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 readonly target
 readonly logs=$target/check
@@ -75,9 +76,24 @@ run_bench() {
     local targets=() path
     for path in benches/*.rs; do
         path=${path#benches/}
-        targets+=(--bench "${path%.rs}")
+        [[ $path == instructions.rs ]] || targets+=(--bench "${path%.rs}")
     done
     timeout 900 cargo test --quiet "${targets[@]}" -- --test
+}
+
+run_count() {
+    debian valgrind valgrind
+    if ! command -v valgrind >/dev/null; then
+        echo "skipped: no valgrind"
+        return
+    fi
+    local version
+    version=$(awk '/^name = "gungraun"$/ { getline; gsub(/"/, ""); print $3 }' Cargo.lock)
+    if [[ $(gungraun-runner --version 2>/dev/null) != *" $version" ]]; then
+        cargo install --quiet --locked --debug --force --root "$target/tools" \
+            --version "$version" gungraun-runner
+    fi
+    cargo bench --quiet --bench instructions
 }
 
 run_lab() {
