@@ -97,6 +97,14 @@ impl Link {
         registry.register(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
     }
 
+    /// Has the poller watch it no more.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.socket)
+    }
+
     /// The socket takes bytes: it is connected, or has room again.
     ///
     /// # Errors

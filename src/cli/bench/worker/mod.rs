@@ -6,6 +6,7 @@
 mod churn;
 mod link;
 mod message;
+mod spin;
 mod steps;
 mod watch;
 
@@ -22,6 +23,7 @@ use self::churn::Churn;
 pub(crate) use self::churn::Visits;
 use self::link::{BUFFER_BYTES, Link};
 pub(crate) use self::message::{Event, Gone, Job, Phase};
+use self::spin::Spun;
 use self::watch::Watch;
 use super::collector::Collector;
 use super::dialogue::Step;
@@ -64,6 +66,7 @@ pub(crate) fn run(job: Job) -> io::Result<()> {
         registry,
         links: Slab::new(),
         slow: Vec::new(),
+        spun: Spun::default(),
         again: Vec::new(),
         buffer: vec![0; BUFFER_BYTES],
         dialing: 0,
@@ -88,6 +91,7 @@ pub(crate) fn run(job: Job) -> io::Result<()> {
             worker.watch.looked_in_vain(before.elapsed());
         }
         events.iter().for_each(|event| worker.ready(event));
+        worker.look();
     }
     let visits = Box::new(worker.churn.into_visits());
     // Where nobody listens any more, the run has been given up.
@@ -101,6 +105,8 @@ struct Worker {
     links: Slab<Link>,
     /// Those that read slowly.
     slow: Vec<usize>,
+    /// Those that are read without asking whether there is something.
+    spun: Spun,
     /// Those that had more to read than was their turn.
     again: Vec<usize>,
     buffer: Vec<u8>,
@@ -252,19 +258,21 @@ impl Worker {
             None => {}
             Some(link) if link.step == Step::Connecting => {}
             Some(link) if link.paused && !over => {}
-            Some(_) => self.read(key, over),
+            Some(_) => drop(self.read(key, over)),
         }
     }
 
     /// Reads until a read brings less than it could have, or until nothing is left (`all`: an end
-    /// that stands behind the last byte is told by no further event).
+    /// that stands behind the last byte is told by no further event). Did it bring anything?
     #[inline]
-    fn read(&mut self, key: usize, all: bool) {
-        let Some(link) = self.links.get_mut(key) else { return };
+    fn read(&mut self, key: usize, all: bool) -> bool {
+        let Some(link) = self.links.get_mut(key) else { return false };
         let (buffer, task, collector) = (&mut self.buffer, &self.task, &mut self.collector);
-        let mut reads = 0;
+        let (mut reads, mut brought) = (0, false);
         let read = loop {
-            match link.read(buffer, usize::MAX, task, collector) {
+            let read = link.read(buffer, usize::MAX, task, collector);
+            brought |= !matches!(read, Ok(None));
+            match read {
                 Ok(Some(got)) if got.more || all => reads += 1,
                 Ok(_) => break Ok(()),
                 Err(fault) => break Err(fault),
@@ -277,5 +285,6 @@ impl Worker {
         if read.is_err() || link.step != link.followed || link.has_words() {
             self.after(key, read);
         }
+        brought
     }
 }

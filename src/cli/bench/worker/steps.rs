@@ -84,6 +84,7 @@ impl Worker {
             self.slow.push(key);
         }
         let rejected = link.rejected();
+        self.spin(key);
         self.tell(Event::Subscribed { rejected });
     }
 
@@ -91,6 +92,7 @@ impl Worker {
     pub(super) fn end(&mut self, key: usize, fault: &Fault) {
         let Some(link) = self.links.try_remove(key) else { return };
         self.slow.retain(|slow| *slow != key);
+        self.spun.forget(key);
         let reason = link.told(fault).map(|told| match (link.step, fault) {
             (Step::Upgrading, Fault::End(end)) => {
                 let address = self.task.target.authority();
