@@ -60,6 +60,7 @@ pub mod node;
 pub mod ring;
 pub mod shard;
 pub mod socket;
+pub mod tape;
 pub mod wire;
 
 #[cfg(doctest)]

@@ -190,6 +190,32 @@ pub const STALL: Duration = Duration::from_secs(5);
 /// A stage difference above this is counted, not recorded.
 pub const LATENCY_MAX: Duration = Duration::from_secs(60);
 
+/// Bytes of records in one block of a tape: what a reader of one decodes at once.
+pub const TAPE_BLOCK: usize = 256 << 10;
+/// Slots that the recorder takes from the ring at once; a block ends between two of these.
+pub const TAPE_TURN_SLOTS: usize = 512;
+/// What was read is in a block on disk after this long, however small the block is.
+pub const TAPE_FLUSH: Duration = Duration::from_millis(50);
+/// Between two looks at the ring while there is something to record.
+pub const TAPE_NAP: Duration = Duration::from_millis(2);
+/// Between two looks at retention, and at whether the segment is still in its folder.
+pub const TAPE_SWEEP: Duration = Duration::from_secs(1);
+/// First and longest pause before a recorder that lost its disk tries again.
+pub const TAPE_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long a server that ends waits for its feeds to stop, and for its recorder's last block.
+pub const TAPE_STOP: Duration = Duration::from_secs(10);
+/// Bytes of blocks that one entry of a segment's index stands for, or more.
+pub const TAPE_RUN: u64 = 256 << 10;
+/// Bytes of a segment's index at most.
+pub const TAPE_INDEX: usize = 128 << 20;
+/// Bytes of a segment (`--segment-bytes`): default, least, most.
+pub const SEGMENT_BYTES: (usize, usize, usize) = (256 << 20, 1 << 20, 16 << 30);
+/// Files of one tape.
+pub const TAPE_SEGMENTS_MAX: usize = 1 << 16;
+/// Numbers that are left out where a tape is continued that was not ended in order: more than were
+/// published and not recorded, so that no number is given twice. 19 hours of a million a second.
+pub const TAPE_RESTART_SKIP: u64 = 1 << 36;
+
 /// The bounds on one client that an operator may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
@@ -239,6 +265,10 @@ const _: () = {
     assert!(PIECE_BYTES <= QUEUE_MIN / 4);
     assert!(CLIENT_MESSAGE_MAX <= READ_BYTES_PER_TURN);
     assert!(SUBSCRIPTIONS_PER_CONNECTION <= SUBSCRIPTIONS_MAX);
+    assert!(TAPE_TURN_SLOTS * SLOT_BYTES <= TAPE_BLOCK / 4);
+    assert!(TAPE_TURN_SLOTS >= RECORD_SLOTS_MAX && TAPE_BLOCK >= RECORD_MAX);
+    assert!(TAPE_NAP.as_nanos() < TAPE_FLUSH.as_nanos());
+    assert!(SEGMENT_BYTES.1 >= 4 * TAPE_BLOCK && SEGMENT_BYTES.0 <= SEGMENT_BYTES.2);
     assert!(HEARTBEAT.as_nanos() < HEARTBEAT_BUSY.as_nanos());
     assert!(PING_INTERVAL.as_nanos() < PONG_TIMEOUT.as_nanos());
 };

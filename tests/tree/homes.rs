@@ -9,8 +9,16 @@ use crate::source::{Source, Token};
 const SEVERAL: &[(&str, &[&str], &str)] = &[
     ("arrayvec", &[], "a container, as those of std"),
     ("base64", &["gate", "latency"], "the key of a handshake; a histogram's log as text"),
-    ("bytes", &["shard", "socket", "cli"], "framed bytes are handed on; our tools' requests"),
-    ("crossbeam", &["feed", "ring", "shard"], "cache lines of their own; queues of commands"),
+    (
+        "bytes",
+        &["shard", "socket", "tape", "cli"],
+        "framed bytes and blocks are handed on; our tools' requests",
+    ),
+    (
+        "crossbeam",
+        &["feed", "ring", "shard", "tape"],
+        "cache lines of their own; queues of commands",
+    ),
     ("dbn", &["wire", "feed", "cli"], "the vocabulary; files are read by `feed` and `inspect`"),
     ("fastwebsockets", &["gate", "cli"], "the handshake; the client side of our tools"),
     ("foldhash", &[], "a hasher, as those of std"),
@@ -35,7 +43,8 @@ const SEVERAL: &[(&str, &[&str], &str)] = &[
     ("tokio", &["gate", "node", "shard", "feed", "cli"], "the control plane; answers to commands"),
     ("toml", &["node", "feed"], "settings and scenarios are files that people write"),
     ("tracing", &[], "a thing is logged where it happens"),
-    ("zerocopy", &["wire", "ring"], "records and headers are read and written in place"),
+    ("zerocopy", &["wire", "ring", "tape"], "records and headers are read and written in place"),
+    ("zstd", &["wire", "tape"], "DBN files and the blocks of a tape are compressed with it"),
 ];
 
 /// Dependencies that are named in more than one place without an exception, or outside of it.
