@@ -302,7 +302,7 @@ fn tell(shards: &[Mailbox], running: &Running, event: &FeedEvent) {
             running.unready.store(true, Relaxed);
         }
         SourceState::Resumed => running.unready.store(false, Relaxed),
-        SourceState::ClockStepped => {}
+        SourceState::Lapped | SourceState::ClockStepped => {}
     }
     let mut text = Vec::new();
     StatusMessage { source, state: *state, since: *since, message }.write(&mut text);

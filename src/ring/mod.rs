@@ -8,8 +8,9 @@
 //! Invariants
 //! 1. `commit <= claim <= commit + capacity / RING_BATCH_SHARE`, and neither ever decreases. Only
 //!    slots before `claim` have been written, ever.
-//! 2. `commit` is a boundary between records: what lies before it is whole records, numbered from 1
-//!    without holes, and `start` of a record's first slot is its number, of its others 0.
+//! 2. `commit` is a boundary between records: what lies before it is whole records, numbered
+//!    without holes from 1 or from where the sequence goes on, and `start` of a record's first slot
+//!    is its number, of its others 0.
 //! 3. A record takes `1..=RECORD_SLOTS_MAX` slots, as its header's length byte says.
 //! 4. `ts_out` never decreases from one record to the next.
 //!
@@ -75,11 +76,25 @@ pub struct NotRetained {
 /// # Errors
 /// [`RingError`] where `bytes` is not within `RING_MIN..=RING_MAX`, or memory is short.
 pub fn ring(bytes: usize) -> Result<(Writer, Ring), RingError> {
+    ring_from(bytes, 1, 0)
+}
+
+/// The same for a sequence that goes on: the first record has number `first_seq`, and no `ts_out`
+/// is before this one.
+///
+/// # Errors
+/// As [`ring`].
+///
+/// # Panics
+/// Where `first_seq` is 0, which no record has.
+pub fn ring_from(bytes: usize, first_seq: u64, ts_out: u64) -> Result<(Writer, Ring), RingError> {
+    assert!(first_seq > 0, "records are numbered from 1");
     if !(RING_MIN..=RING_MAX).contains(&bytes) {
         return Err(RingError::Size { asked: bytes });
     }
-    let shared = Arc::new(Shared::new(bytes.div_ceil(SLOT_BYTES).next_power_of_two())?);
-    Ok((Writer::new(shared.clone()), Ring { shared }))
+    let slots = bytes.div_ceil(SLOT_BYTES).next_power_of_two();
+    let shared = Arc::new(Shared::new(slots, first_seq)?);
+    Ok((Writer::new(shared.clone(), ts_out), Ring { shared }))
 }
 
 /// The readers' side of the ring.
@@ -120,7 +135,7 @@ impl Ring {
         }
     }
 
-    /// Number of the newest record; 0 where there is none.
+    /// Number of the newest record; that of the last before the ring where there is none.
     pub fn newest(&self) -> u64 {
         self.shared.newest().seq - 1
     }

@@ -21,11 +21,6 @@ pub(super) struct Place {
     pub(super) seq: u64,
 }
 
-impl Place {
-    /// Where the first record starts.
-    pub(super) const FIRST: Self = Self { position: 0, seq: 1 };
-}
-
 /// What a search found: a place between the oldest and the newest, as they were then.
 pub(super) struct Found {
     pub(super) oldest: Place,
@@ -49,16 +44,24 @@ pub(super) struct Shared {
     pub(super) commit: CachePadded<AtomicU64>,
     pub(super) slots: Slots,
     pub(super) waits: Arc<Waits>,
+    /// Number of the first record.
+    first_seq: u64,
 }
 
 impl Shared {
-    pub(super) fn new(slots: usize) -> Result<Self, RingError> {
+    pub(super) fn new(slots: usize, first_seq: u64) -> Result<Self, RingError> {
         Ok(Self {
             claim: CachePadded::new(AtomicU64::new(0)),
             commit: CachePadded::new(AtomicU64::new(0)),
             slots: Slots::new(slots)?,
             waits: Arc::new(Waits::new()),
+            first_seq,
         })
+    }
+
+    /// Where the first record starts.
+    pub(super) fn first(&self) -> Place {
+        Place { position: 0, seq: self.first_seq }
     }
 
     /// Slots of one commit at most.
@@ -82,7 +85,7 @@ impl Shared {
         loop {
             let commit = self.commit.load(Acquire);
             if commit == 0 {
-                return Place::FIRST;
+                return self.first();
             }
             let from = (self.whole_from() + margin).min(commit);
             let found = self.start_in(from, commit);
@@ -98,7 +101,7 @@ impl Shared {
         loop {
             let commit = self.commit.load(Acquire);
             if commit == 0 {
-                return Place::FIRST;
+                return self.first();
             }
             let last = self.start_before(commit, commit.saturating_sub(RECORD_SLOTS_MAX as u64));
             if last.seq != 0 && self.whole_from() <= last.position {

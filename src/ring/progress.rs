@@ -33,6 +33,11 @@ impl Progress {
         self.read.store(reader.position(), Release);
     }
 
+    /// This reader holds nobody back, until it advances again.
+    pub fn step_aside(&self) {
+        self.read.store(u64::MAX, Release);
+    }
+
     /// A connection has its first subscription.
     pub fn join(&self) {
         self.subscribed.fetch_add(1, Relaxed);
@@ -74,12 +79,25 @@ impl Progress {
 #[derive(Clone)]
 pub struct Progresses {
     readers: Arc<[CachePadded<Progress>]>,
+    /// That of a recorder. It serves nobody, but a feed that knows no pace waits for it as well.
+    recorder: Option<Arc<CachePadded<Progress>>>,
 }
 
 impl Progresses {
     /// For `readers` readers.
     pub fn new(readers: usize) -> Self {
-        Self { readers: (0..readers).map(|_| CachePadded::default()).collect() }
+        let readers = (0..readers).map(|_| CachePadded::default()).collect();
+        Self { readers, recorder: None }
+    }
+
+    /// The same, with a recorder beside them.
+    pub fn with_recorder(self) -> Self {
+        Self { recorder: Some(Arc::default()), ..self }
+    }
+
+    /// That of the recorder, where there is one.
+    pub fn recorder(&self) -> Option<&Progress> {
+        self.recorder.as_ref().map(|progress| &***progress)
     }
 
     /// That of reader `id`.
@@ -95,10 +113,10 @@ impl Progresses {
         self.readers.iter().map(|progress| &**progress)
     }
 
-    /// Slots since the start that every reader has handed to its sockets; `u64::MAX` where there is
-    /// no reader.
+    /// Slots since the start that every reader has handed to its sockets, and the recorder to its
+    /// tape; `u64::MAX` where there is no reader.
     pub fn slowest_read(&self) -> u64 {
-        self.iter().map(Progress::read).min().unwrap_or(u64::MAX)
+        self.iter().chain(self.recorder()).map(Progress::read).min().unwrap_or(u64::MAX)
     }
 
     /// Unsent bytes of the connection that has most of them.

@@ -19,8 +19,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, next: Place::FIRST, claim: 0, ts_out: 0 }
+    pub(super) fn new(shared: Arc<Shared>, ts_out: u64) -> Self {
+        Self { next: shared.first(), shared, claim: 0, ts_out }
     }
 
     /// Publishes bare records in one commit, each with `ts_out` (ns) appended, and returns the
@@ -81,7 +81,7 @@ impl Writer {
         self.shared.waits.notify();
     }
 
-    /// Number of the newest record; 0 where there is none.
+    /// Number of the newest record; that of the last before the ring where there is none.
     #[inline]
     pub fn newest(&self) -> u64 {
         self.next.seq - 1

@@ -54,10 +54,16 @@ pub enum TapeError {
         newest: u64,
     },
     /// Another recorder has the folder.
-    #[error("{}: another recorder is writing to it; give this one a folder of its own", .0.display())]
+    #[error(
+        "{}: another recorder is writing to it; give this one a folder of its own",
+        .0.display()
+    )]
     Locked(PathBuf),
     /// A tape that has no numbers left, or a file that claims so.
-    #[error("{}: its record numbers end at {last}: start a new tape in another folder", path.display())]
+    #[error(
+        "{}: no record numbers are left after {last}: start a new tape in another folder",
+        path.display()
+    )]
     Exhausted {
         /// The folder.
         path: PathBuf,

@@ -45,6 +45,7 @@ mod frame;
 mod index;
 mod layout;
 mod read;
+pub mod recorder;
 mod segment;
 mod symbols;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::cursor::Cursor;
 use super::error::{Damage, TapeError};
 use super::folder::{self, Name};
+use super::recorder::Kept;
 use super::segment::Segment;
 use super::symbols;
 use crate::clock::UnixNanos;
@@ -268,6 +269,32 @@ impl Tape {
         let walk = segment.walk_to(|run| run.last_ts_out.get() < ts_out)?;
         let expected = walk.last_seq + 1;
         Cursor::new(&self.folder, segment, walk, self.salvage, expected, ts_out)
+    }
+
+    /// The newest number that was published, where the tape was ended in order.
+    pub fn published(&self) -> Option<u64> {
+        self.stubs.is_empty().then_some(self.segments.last()?.index.published?)
+    }
+
+    /// The newest number that it holds or one of its files is named after, less one.
+    pub(super) fn named_seq(&self) -> u64 {
+        let names = self.segments.iter().map(|segment| &segment.name).chain(&self.stubs);
+        let named = names.map(|name| name.first_seq.saturating_sub(1)).max();
+        named.unwrap_or(0).max(self.last_seq())
+    }
+
+    /// Its segments, for whoever keeps order among them.
+    pub(super) fn kept(&self) -> Vec<Kept> {
+        let kept = |name: &Name, bytes, last_ts_out, last_seq| {
+            (name.clone(), Kept { path: name.path.clone(), bytes, last_ts_out, last_seq })
+        };
+        let segments = self.segments.iter();
+        let segments = segments.map(|s| kept(&s.name, s.bytes, s.last_ts_out(), s.last_seq()));
+        let stubs = self.stubs.iter();
+        let stubs = stubs.map(|name| kept(name, 0, 0, name.first_seq.saturating_sub(1)));
+        let mut all: Vec<_> = segments.chain(stubs).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all.into_iter().map(|(_, kept)| kept).collect()
     }
 
     fn not_retained(&self) -> TapeError {

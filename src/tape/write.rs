@@ -14,7 +14,7 @@ use super::index::Index;
 use super::layout::{FRAME_HEAD, Facts, Head, Kind, SEGMENT_HEAD, SegmentHead, Trailer};
 use super::symbols;
 use crate::clock::UnixNanos;
-use crate::limits::TAPE_BLOCK;
+use crate::limits::{TAPE_BLOCK, TAPE_INDEX};
 use crate::wire::instrument::Instrument;
 
 /// The level at which a block is compressed: the fastest that is not a trick.
@@ -57,7 +57,12 @@ impl SegmentWriter {
     pub(super) fn create(disk: &dyn Disk, folder: &Path, opening: &Opening) -> io::Result<Self> {
         let Opening { epoch, first_seq, prev_seq, created, compress } = *opening;
         let (path, output) = fresh(disk, folder, first_seq)?;
-        output.append(SegmentHead::new(epoch, first_seq, prev_seq, created).as_bytes())?;
+        let head = SegmentHead::new(epoch, first_seq, prev_seq, created);
+        if let Err(error) = output.append(head.as_bytes()) {
+            // A file without a head says nothing; where it can't be removed, readers pass it over.
+            let _ = disk.remove(&path);
+            return Err(error);
+        }
         let compressor = if compress { Some(Compressor::new(LEVEL)?) } else { None };
         Ok(Self {
             output,
@@ -141,18 +146,25 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Ends the segment. `published` is the newest number there is where the run ends with it.
+    /// Ends the segment; nothing is appended after that. An index beyond all bounds is left out:
+    /// readers make it. `published` is the newest number there is where the run ends with it.
     ///
     /// # Errors
     /// The disk's.
-    pub(super) fn seal(mut self, published: Option<u64>) -> io::Result<Sealed> {
+    pub(super) fn seal(&mut self, published: Option<u64>) -> io::Result<()> {
         self.index.published = published;
         let index = self.index.to_bytes();
-        let (at, _) = self.append(Kind::Seal, &self.between(0), &index)?;
-        self.output.append(Trailer::new(at).as_bytes())?;
-        let bytes = self.at + size_of::<Trailer>() as u64;
-        let last_ts_out = self.index.runs.last().map_or(0, |run| run.last_ts_out.get());
-        Ok(Sealed { output: self.output, path: self.path, bytes, last_ts_out })
+        if index.len() <= TAPE_INDEX {
+            let (at, _) = self.append(Kind::Seal, &self.between(0), &index)?;
+            self.output.append(Trailer::new(at).as_bytes())?;
+            self.at += size_of::<Trailer>() as u64;
+        }
+        Ok(())
+    }
+
+    /// `ts_out` of its last record; 0 where it has none.
+    pub(super) fn last_ts_out(&self) -> UnixNanos {
+        self.index.runs.last().map_or(0, |run| run.last_ts_out.get())
     }
 
     /// What is said of a frame without records.
@@ -179,14 +191,6 @@ impl SegmentWriter {
         self.at += head.frame_len();
         Ok((at, head))
     }
-}
-
-/// A segment that was ended in order.
-pub(super) struct Sealed {
-    pub(super) output: Arc<dyn Output>,
-    pub(super) path: PathBuf,
-    pub(super) bytes: u64,
-    pub(super) last_ts_out: UnixNanos,
 }
 
 /// A file under the first free name for a segment from `first_seq` on.

@@ -162,6 +162,8 @@ pub enum SourceState {
     Ended,
     /// It can bring no more.
     Failed,
+    /// The recorder was overtaken: records are missing from the tape.
+    Lapped,
     /// The real-time clock jumped.
     ClockStepped,
 }
@@ -174,6 +176,7 @@ impl SourceState {
             Self::Resumed => "resumed",
             Self::Ended => "ended",
             Self::Failed => "failed",
+            Self::Lapped => "lapped",
             Self::ClockStepped => "clock_stepped",
         }
     }

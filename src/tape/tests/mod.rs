@@ -3,6 +3,9 @@
 
 mod damage;
 mod reading;
+mod recording;
+mod restart;
+mod world;
 
 use std::fs;
 use std::path::Path;

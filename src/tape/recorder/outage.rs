@@ -1,0 +1,140 @@
+//! When the disk fails: back to the last place that can be vouched for, and try again.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::claim::Durability;
+use super::run::Recorder;
+use super::sync::Syncer;
+use crate::clock::unix_now;
+use crate::limits::{TAPE_RETRY, TAPE_STOP};
+use crate::tape::error::{Loss, TapeError};
+use crate::tape::folder::Lock;
+use crate::wire::message::SourceState;
+
+/// What the disk did.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It took no more, or not all.
+    Write(io::Error),
+    /// It does not say that it has what it took.
+    Sync(io::Error),
+    /// The segment's file is in no folder any more.
+    Gone,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write(error) => write!(f, "can't write: {error}"),
+            Self::Sync(error) => write!(f, "what was written may be lost (fdatasync): {error}"),
+            Self::Gone => f.write_str("its file was removed"),
+        }
+    }
+}
+
+/// When the disk is tried again.
+#[derive(Debug)]
+pub(super) struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Recorder {
+    /// Gives the segment up, and goes back to the last place that counts.
+    pub(super) fn fail(&mut self, failure: Failure, now: Instant) {
+        let (mark, named) = match &failure {
+            Failure::Gone => (self.active.as_ref().map(|active| active.opened.clone()), false),
+            Failure::Sync(_) => (Some(self.durable.clone()), true),
+            // What was written before may still be put on the disk: no sync has failed.
+            Failure::Write(_) => {
+                let synced = self.options.durability == Durability::None || self.sync_all().is_ok();
+                (Some(if synced { &self.written } else { &self.durable }.clone()), true)
+            }
+        };
+        self.give_up_segment(named);
+        // Nobody wants the result of a wait for what was given up.
+        let _ = self.syncer.result(TAPE_STOP);
+        if self.syncer.is_waiting()
+            && let Ok(syncer) = Syncer::start()
+        {
+            // A thread that the disk does not answer is left behind.
+            self.syncer = syncer;
+        }
+        if let Some(mark) = mark {
+            self.reader = mark.reader.clone();
+            self.written = mark.clone();
+            self.durable = mark;
+        }
+        self.pending.clear(&self.reader);
+        if let Some(progress) = self.progress.recorder() {
+            progress.step_aside();
+        }
+        self.complain(&failure.to_string(), now);
+    }
+
+    /// A segment that nothing was recorded to is removed, where it can be.
+    fn give_up_segment(&mut self, named: bool) {
+        if let Some(active) = &self.active
+            && active.writer.last_seq == active.opened.last_seq
+        {
+            let removed = self.disk.remove(&active.writer.path);
+            if removed.is_ok() || !named {
+                self.active = None;
+            }
+        }
+        self.shelve();
+    }
+
+    /// Tells that recording is interrupted, once, and plans the next attempt.
+    fn complain(&mut self, reason: &str, now: Instant) {
+        let folder = self.options.folder.display();
+        match &mut self.retry {
+            Some(retry) => {
+                retry.pause = (retry.pause * 2).min(TAPE_RETRY.1);
+                retry.at = now + retry.pause;
+                tracing::debug!(%reason, pause = ?retry.pause, "the recorder tries again later");
+            }
+            None => {
+                let message = format!("{folder}: {reason}; streaming goes on without a tape");
+                self.watermark.set_health(Some(message.clone()), unix_now());
+                self.retry = Some(Retry { at: now + TAPE_RETRY.0, pause: TAPE_RETRY.0 });
+                self.tell(SourceState::Failed, message);
+            }
+        }
+    }
+
+    /// Tries to begin a new segment, where that is due.
+    pub(super) fn try_again(&mut self, now: Instant) {
+        if self.retry.as_ref().is_some_and(|retry| now < retry.at) {
+            return;
+        }
+        // The folder may be another one under the same name by now.
+        self.lock = None;
+        let opened = Lock::take(&self.options.folder).and_then(|lock| {
+            self.lock = Some(lock);
+            self.open().map_err(TapeError::io(&self.options.folder.clone()))
+        });
+        if let Err(error) = opened {
+            self.complain(&error.to_string(), now);
+        }
+    }
+
+    /// A block was written; before it, this is not on the tape. An interruption is over, and told.
+    pub(super) fn wrote_after(&mut self, hole: Option<Loss>) {
+        if self.retry.take().is_none() {
+            if let Some(hole) = hole {
+                let told = self.lapped.get_or_insert(Loss { to_seq: 0, ..hole });
+                told.to_seq = hole.to_seq;
+            }
+            return;
+        }
+        self.watermark.set_health(None, unix_now());
+        let message = match hole {
+            Some(hole) => format!("recording again; not on the tape: {hole}"),
+            None => "recording again; nothing is missing".to_owned(),
+        };
+        self.tell(SourceState::Resumed, message);
+    }
+}
