@@ -97,6 +97,9 @@ fn derived(c: &mut Criterion) {
                     while !deriver.observe(record, &mut out) {
                         out.reset(BATCH_SLOTS);
                     }
+                    while !deriver.follow(&mut out) {
+                        out.reset(BATCH_SLOTS);
+                    }
                 }
                 while !deriver.finish(&mut out) {
                     out.reset(BATCH_SLOTS);

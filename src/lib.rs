@@ -22,8 +22,8 @@
 //!
 //! Beside them, never on the data threads: [`gate`] accepts and upgrades, and hands each connection
 //! to the shard with the fewest; [`node`] configures, starts, answers HTTP and drains; [`cli`] is
-//! the command line. [`wire`], [`clock`], [`latency`] and [`limits`] are vocabulary: they name no
-//! stage.
+//! the command line. [`wire`], [`book`], [`clock`], [`latency`] and [`limits`] are vocabulary: they
+//! name no stage.
 //!
 //! Who may name whom, held by `tests/tree`:
 //! `main → cli → node → {feed → ring ← shard → socket}`, `gate` before the shards.
@@ -50,6 +50,7 @@
 //! bytes. There is no `unsafe` code but in `socket/uring.rs`. There is no allocation per record or
 //! per subscriber in a warm turn.
 
+pub mod book;
 pub mod cli;
 pub mod clock;
 pub mod feed;

@@ -95,6 +95,8 @@ pub const REQUEST_ID_BYTES: usize = 36;
 pub const SYMBOL_BYTES: usize = 70;
 /// Instruments that one server knows at most.
 pub const INSTRUMENTS_MAX: usize = 1 << 20;
+/// Orders that the books of one thread hold at most: 56 bytes each, and as many again to find them.
+pub const BOOK_ORDERS_MAX: usize = 1 << 22;
 /// Updates a second and instrument that `max_rate` may ask for.
 pub const MAX_RATES: [u32; 7] = [1, 2, 5, 10, 20, 50, 100];
 /// Instruments that the simulated market trades at most.

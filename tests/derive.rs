@@ -41,6 +41,9 @@ fn derive(schemas: u32, records: &[Vec<u8>]) -> Vec<Vec<u8>> {
         while !deriver.observe(record, &mut out) {
             commit(&mut out);
         }
+        while !deriver.follow(&mut out) {
+            commit(&mut out);
+        }
     }
     while !deriver.finish(&mut out) {
         commit(&mut out);

@@ -351,6 +351,9 @@ impl Publisher {
                     while !self.out.push(bare) {
                         commit(&mut self.writer, &mut self.out);
                     }
+                    while !deriver.follow(&mut self.out) {
+                        commit(&mut self.writer, &mut self.out);
+                    }
                 }
                 commit(&mut self.writer, &mut self.out);
             }
@@ -361,8 +364,14 @@ impl Publisher {
 
     /// A source has brought all it had, or can bring no more.
     fn end(&mut self, at: usize) {
+        // The books of those that go on are theirs.
+        let last = self.sources.iter().all(|source| source.next == Next::Ended);
         if let Some(deriver) = &mut self.deriver {
-            while !deriver.finish(&mut self.out) {
+            let mut done = |out: &mut Batch| match last {
+                true => deriver.finish(out),
+                false => deriver.end_intervals(out),
+            };
+            while !done(&mut self.out) {
                 commit(&mut self.writer, &mut self.out);
             }
             commit(&mut self.writer, &mut self.out);

@@ -6,7 +6,7 @@
 pub use dbn::{
     Action, BboMsg, BidAskPair, FlagSet, InstrumentDefMsg, MboMsg, Mbp1Msg, Mbp10Msg, OhlcvMsg,
     RecordHeader, SType, Schema, Side, StatusAction, StatusMsg, StatusReason, SymbolMappingMsg,
-    TradeMsg, TriState, UNDEF_PRICE, UNDEF_TIMESTAMP, rtype,
+    TradeMsg, TriState, UNDEF_PRICE, UNDEF_TIMESTAMP, flags, rtype,
 };
 use dbn::{HasRType, record::str_to_c_chars};
 
@@ -52,6 +52,12 @@ pub fn u32_at(record: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&record[at..at + 4]);
     u32::from_le_bytes(word)
+}
+
+/// Little-endian i32 at byte `at`. The record reaches that far.
+#[inline]
+pub fn i32_at(record: &[u8], at: usize) -> i32 {
+    u32_at(record, at) as i32
 }
 
 /// The publisher of a record.

@@ -4,7 +4,9 @@
 use crate::source::{Source, Token};
 
 /// Modules that everybody may name, and that name only each other.
-const VOCABULARY: [&str; 4] = ["wire", "clock", "latency", "limits"];
+///
+/// `book` is one of them: the feed derives from an order book, and a shard sends it as a snapshot.
+const VOCABULARY: [&str; 5] = ["wire", "book", "clock", "latency", "limits"];
 
 /// What each stage may name besides itself and the vocabulary.
 const MAY_NAME: &[(&str, &[&str])] = &[

@@ -1,17 +1,17 @@
-//! What is kept of one instrument: its open bars, its last trade, the top of its book.
+//! What is kept of one instrument: its open bars, its last trade, its book.
 
 use std::mem::offset_of;
 
+use super::depth::Depth;
+use crate::book::Faults;
 use crate::clock::{SECOND, UnixNanos};
 use crate::feed::Batch;
 use crate::wire::instrument::bit;
 use crate::wire::record::{
     BboMsg, BidAskPair, FlagSet, MboMsg, Mbp1Msg, Mbp10Msg, OhlcvMsg, Schema, Side, TradeMsg,
     UNDEF_PRICE, UNDEF_TIMESTAMP, bytes_of, header, instrument_id, publisher_id, rtype, rtype_of,
-    ts_event, u32_at, u64_at,
+    schema_of, ts_event, u32_at, u64_at,
 };
-
-const MINUTE: u64 = 60 * SECOND;
 
 /// Is this a record that tells of a trade or of the top of a book, and whole?
 #[inline]
@@ -74,6 +74,18 @@ struct Bar {
 impl Bar {
     const NONE: Self = Self { open: 0, high: 0, low: 0, close: 0, volume: 0, is_open: false };
 
+    /// Takes a later one in.
+    fn merge(&mut self, later: &Self) {
+        if !self.is_open {
+            *self = *later;
+            return;
+        }
+        self.high = self.high.max(later.high);
+        self.low = self.low.min(later.low);
+        self.close = later.close;
+        self.volume = self.volume.saturating_add(later.volume);
+    }
+
     #[inline]
     fn add(&mut self, price: i64, size: u32) {
         if !self.is_open {
@@ -86,10 +98,25 @@ impl Bar {
     }
 }
 
-/// Of which intervals an instrument has something to tell that it had nothing to tell of before.
-pub(super) struct Seen {
-    pub(super) second: bool,
-    pub(super) minute: bool,
+/// The schemas whose records an instrument may bring itself; they are not derived then.
+const BROUGHT: u32 = bit(Schema::Trades) | bit(Schema::Mbp1) | bit(Schema::Mbp10);
+/// The lengths of bars, each a multiple of the one before: ns, record type, schema.
+pub(super) const SPANS: [(u64, u8, Schema); 4] = [
+    (SECOND, rtype::OHLCV_1S, Schema::Ohlcv1S),
+    (60 * SECOND, rtype::OHLCV_1M, Schema::Ohlcv1M),
+    (3_600 * SECOND, rtype::OHLCV_1H, Schema::Ohlcv1H),
+    (86_400 * SECOND, rtype::OHLCV_1D, Schema::Ohlcv1D),
+];
+/// The lengths of interval quotes are the first of these.
+const QUOTES: [(u8, Schema); 2] = [(rtype::BBO_1S, Schema::Bbo1S), (rtype::BBO_1M, Schema::Bbo1M)];
+
+/// What a record is observed with: what is derived, and what all instruments share.
+pub(super) struct Shared<'a> {
+    pub(super) schemas: u32,
+    /// Orders that the books may grow by.
+    pub(super) room: &'a mut usize,
+    /// Where the records go that follow from the one observed.
+    pub(super) derived: &'a mut Vec<u8>,
 }
 
 /// One instrument.
@@ -99,13 +126,17 @@ pub(super) struct State {
     /// The kind of record that its trades are taken from: the first that brought one. A feed may
     /// bring the same trade as `trades` and in `mbp-1`.
     trades_from: Option<u8>,
-    second: Bar,
-    minute: Bar,
-    /// The last trade and the top of the book, as the next `bbo-1s` will tell.
+    /// Those of [`BROUGHT`] that it brings itself.
+    brings: u32,
+    /// One for each of [`SPANS`], of what the shorter ones have told and the open ones have not.
+    bars: [Bar; SPANS.len()],
+    /// The last trade and the top of the book, as the next interval quote will tell.
     bbo: BboMsg,
     has_book: bool,
-    /// Has there been a trade or a change of the book in this second?
-    fresh: bool,
+    /// Has there been a trade or a change of the book, for each of [`QUOTES`]?
+    fresh: [bool; QUOTES.len()],
+    /// Its book, where it brings orders.
+    depth: Option<Box<Depth>>,
 }
 
 impl State {
@@ -119,35 +150,69 @@ impl State {
             side: Side::None as i8,
             ..BboMsg::default_for_schema(Schema::Bbo1S)
         };
-        let (second, minute) = (Bar::NONE, Bar::NONE);
-        let (trades_from, has_book, fresh) = (None, false, false);
-        Self { id, publisher, trades_from, second, minute, bbo, has_book, fresh }
+        Self {
+            id,
+            publisher,
+            trades_from: None,
+            brings: 0,
+            bars: [Bar::NONE; SPANS.len()],
+            bbo,
+            has_book: false,
+            fresh: [false; QUOTES.len()],
+            depth: None,
+        }
     }
 
-    /// Takes note of a material record.
+    /// Takes note of a material record. True where it is the first of which the open second has
+    /// something to tell.
     #[inline]
-    pub(super) fn observe(&mut self, bare: &[u8]) -> Seen {
-        let before = (self.has_second(), self.minute.is_open);
+    pub(super) fn observe(&mut self, bare: &[u8], shared: &mut Shared<'_>) -> bool {
+        let before = self.has(0);
         let rtype = rtype_of(bare);
         let layout = if rtype == rtype::MBO { &MBO } else { &MBP };
         let traded = bare[layout.action] == b'T' && self.trade(rtype, layout, bare);
-        let quoted = matches!(rtype, rtype::MBP_1 | rtype::MBP_10);
-        if quoted {
-            self.bbo.levels = [top(bare)];
-            self.has_book = true;
+        let quoted = match rtype {
+            rtype::MBO => self.order(bare, shared),
+            rtype::MBP_1 | rtype::MBP_10 => {
+                self.bbo.levels = [top(bare)];
+                true
+            }
+            _ => false,
+        };
+        if rtype != rtype::MBO {
+            self.brings |= schema_of(rtype).map_or(0, bit) & BROUGHT;
         }
+        self.has_book |= quoted;
         if quoted || traded {
             self.bbo.sequence = u32_at(bare, layout.sequence);
             self.bbo.flags = FlagSet::new(bare[layout.flags]);
-            self.fresh = self.has_book;
+            self.fresh[0] = self.has_book;
         }
-        Seen { second: !before.0 && self.has_second(), minute: !before.1 && self.minute.is_open }
+        !before && self.has(0)
     }
 
-    /// Has it something to tell of this second?
+    /// Takes note of an order; true where the top of the book is another then.
     #[inline]
-    fn has_second(&self) -> bool {
-        self.fresh || self.second.is_open
+    fn order(&mut self, bare: &[u8], shared: &mut Shared<'_>) -> bool {
+        let depth = self.depth.get_or_insert_with(|| Box::new(Depth::new()));
+        let schemas = shared.schemas & !self.brings;
+        let changed = depth.observe(bare, schemas, shared.room, shared.derived);
+        let counts = changed && self.brings & (bit(Schema::Mbp1) | bit(Schema::Mbp10)) == 0;
+        if counts {
+            self.bbo.levels = [depth.top().clone()];
+        }
+        counts
+    }
+
+    /// What its orders had that no sound stream has.
+    pub(super) fn faults(&self) -> Faults {
+        self.depth.as_ref().map(|depth| depth.faults()).unwrap_or_default()
+    }
+
+    /// Has it something to tell of this span?
+    #[inline]
+    fn has(&self, span: usize) -> bool {
+        self.bars[span].is_open || self.fresh.get(span) == Some(&true)
     }
 
     /// Counts a trade; false for one that another kind of record brings as well.
@@ -160,42 +225,57 @@ impl State {
         (self.bbo.price, self.bbo.size) = (price, size);
         self.bbo.side = bare[layout.action + 1] as i8;
         self.bbo.hd.ts_event = ts_event(bare);
-        self.second.add(price, size);
-        self.minute.add(price, size);
+        self.bars[0].add(price, size);
         true
     }
 
-    /// Appends what the second that ends at `end` has to tell. False where `out` has no room for
-    /// all of it; called again, it goes on.
-    pub(super) fn end_second(&mut self, end: UnixNanos, schemas: u32, out: &mut Batch) -> bool {
-        if self.fresh && schemas & bit(Schema::Bbo1S) != 0 {
-            self.bbo.ts_recv = end;
-            if !out.push(bytes_of(&self.bbo)) {
-                return false;
+    /// Appends what the span that ends at `end` has to tell, and gives it on to the next longer
+    /// one; true where that had nothing before. None where `out` has no room, and nothing is done.
+    pub(super) fn end(
+        &mut self,
+        span: usize,
+        end: UnixNanos,
+        schemas: u32,
+        out: &mut Batch,
+    ) -> Option<bool> {
+        // For both records, so that they are told together; an empty batch has it.
+        if !out.has_room(size_of::<BboMsg>() + 8 + size_of::<OhlcvMsg>()) {
+            return None;
+        }
+        let longer = span + 1;
+        let before = longer < SPANS.len() && self.has(longer);
+        if self.fresh.get(span) == Some(&true) {
+            self.end_quote(span, end, schemas, out);
+        }
+        let bar = std::mem::replace(&mut self.bars[span], Bar::NONE);
+        if bar.is_open {
+            self.end_bar(&bar, span, end, schemas, out);
+            if let Some(longer) = self.bars.get_mut(longer) {
+                longer.merge(&bar);
             }
         }
-        self.fresh = false;
-        let asked = schemas & bit(Schema::Ohlcv1S) != 0;
-        let told = self.end_bar(self.second, rtype::OHLCV_1S, asked, end - SECOND, out);
-        self.second.is_open &= !told;
-        told
+        Some(!before && longer < SPANS.len() && self.has(longer))
     }
 
-    /// Appends what the minute that ends at `end` has to tell. False where `out` has no room.
-    pub(super) fn end_minute(&mut self, end: UnixNanos, schemas: u32, out: &mut Batch) -> bool {
-        let asked = schemas & bit(Schema::Ohlcv1M) != 0;
-        let told = self.end_bar(self.minute, rtype::OHLCV_1M, asked, end - MINUTE, out);
-        self.minute.is_open &= !told;
-        told
-    }
-
-    fn end_bar(&self, bar: Bar, rtype: u8, asked: bool, start: u64, out: &mut Batch) -> bool {
-        let Bar { open, high, low, close, volume, is_open } = bar;
-        if !is_open || !asked {
-            return true;
+    fn end_quote(&mut self, span: usize, end: UnixNanos, schemas: u32, out: &mut Batch) {
+        let (rtype, schema) = QUOTES[span];
+        self.fresh[span] = false;
+        if let Some(longer) = self.fresh.get_mut(span + 1) {
+            *longer = true;
         }
-        let hd = header::<OhlcvMsg>(rtype, self.publisher, self.id, start);
-        out.push(bytes_of(&OhlcvMsg { hd, open, high, low, close, volume }))
+        if schemas & bit(schema) != 0 {
+            (self.bbo.hd.rtype, self.bbo.ts_recv) = (rtype, end);
+            out.push(bytes_of(&self.bbo));
+        }
+    }
+
+    fn end_bar(&self, bar: &Bar, span: usize, end: u64, schemas: u32, out: &mut Batch) {
+        let (length, rtype, schema) = SPANS[span];
+        if schemas & bit(schema) != 0 {
+            let Bar { open, high, low, close, volume, .. } = *bar;
+            let hd = header::<OhlcvMsg>(rtype, self.publisher, self.id, end - length);
+            out.push(bytes_of(&OhlcvMsg { hd, open, high, low, close, volume }));
+        }
     }
 }
 

@@ -36,19 +36,25 @@ impl Interval {
         self.end != 0
     }
 
+    /// Is it the interval of `now`?
+    #[inline]
+    pub(super) fn is_open_at(&self, now: UnixNanos) -> bool {
+        now < self.end
+    }
+
     /// If it is over at `now`, lets each instrument `tell` (its end, the place) what it has, and
     /// opens the interval of `now`. False where one could not; the next call goes on with that one.
     #[inline]
     pub(super) fn close(
         &mut self,
         now: UnixNanos,
-        mut tell: impl FnMut(UnixNanos, usize) -> bool,
+        mut tell: impl FnMut(UnixNanos, u32) -> bool,
     ) -> bool {
-        if now < self.end {
+        if self.is_open_at(now) {
             return true;
         }
         for place in &self.touched[self.told..] {
-            if !tell(self.end, *place as usize) {
+            if !tell(self.end, *place) {
                 return false;
             }
             self.told += 1;

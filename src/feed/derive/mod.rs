@@ -1,38 +1,47 @@
-//! derive: bars and interval quotes (`ohlcv-1s`, `ohlcv-1m`, `bbo-1s`) out of trades and books.
+//! derive: what follows from trades, quotes and orders: bars (`ohlcv-1s` to `ohlcv-1d`), interval
+//! quotes (`bbo-1s`, `bbo-1m`), and from orders (`mbo`) their trades and their book (`trades`,
+//! `mbp-1`, `mbp-10`).
 //!
-//! As DBN has them: an interval is of the records' index time (`ts_recv` where they have it);
-//! `ts_event` of a bar is the start of its interval, `ts_recv` of a `bbo-1s` the end; an instrument
-//! without a trade has no bar, one without trade or change of its book no `bbo-1s`.
+//! As DBN has them: an interval is of the records' index time (`ts_recv` where they have it), days
+//! are those of UTC; `ts_event` of a bar is the start of its interval, `ts_recv` of an interval
+//! quote the end; an instrument without a trade has no bar, one without trade or change of its book
+//! no quote. What an instrument brings itself (its own `mbp-1` beside `mbo`) is not derived again.
 //!
 //! **Order.** The records of an interval come after every record in it and before every later one.
 //! An interval is over when a record of a later one is observed, or when [`Deriver::advance`] says
 //! that no more of it will come. A record that comes later all the same counts in the interval that
-//! is open, so that no volume is lost.
+//! is open, so that no volume is lost. What follows from a single record comes right behind it.
 //!
 //! **Room.** The records of 20,000 instruments at a second's end fit no batch. Where a batch has no
-//! room [`Deriver::observe`] and [`Deriver::advance`] return false: commit it, reset it, and call
-//! again with the same arguments; they go on where they stopped. A batch that is empty has room for
-//! at least one record, so every call gets on. The publisher, for each record of a feed:
+//! room [`Deriver::observe`], [`Deriver::follow`] and [`Deriver::advance`] return false: commit it,
+//! reset it, and call again with the same arguments; they go on where they stopped. A batch that is
+//! empty has room for at least what one instrument tells at once, so every call gets on. The
+//! publisher, for each record of a feed:
 //!
 //! ```text
 //! while !deriver.observe(record, out) { commit(out) }
 //! while !out.push(record) { commit(out) }
+//! while !deriver.follow(out) { commit(out) }
 //! ```
 //!
 //! and, when the feed has nothing more before `now`: `while !deriver.advance(now, out) { … }`.
 
+mod depth;
 mod instrument;
 mod interval;
 
 use std::collections::HashMap;
 
-use self::instrument::State;
+use self::instrument::{SPANS, Shared, State};
 use self::interval::Interval;
 use super::Batch;
-use crate::clock::{SECOND, UnixNanos};
-use crate::limits::INSTRUMENTS_MAX;
+use crate::book::Faults;
+use crate::clock::UnixNanos;
+use crate::limits::{BOOK_ORDERS_MAX, INSTRUMENTS_MAX};
 use crate::wire::instrument::bit;
-use crate::wire::record::{Schema, UNDEF_TIMESTAMP, index_ts, instrument_id};
+use crate::wire::record::{
+    MboMsg, Schema, UNDEF_TIMESTAMP, flags, index_ts, instrument_id, length, rtype, rtype_of,
+};
 
 /// Derives what its mask says out of the records of any feed.
 pub struct Deriver {
@@ -40,13 +49,28 @@ pub struct Deriver {
     /// Instrument id to index in `states`.
     places: HashMap<u32, u32, foldhash::fast::FixedState>,
     states: Vec<State>,
-    second: Interval,
-    minute: Interval,
+    intervals: [Interval; SPANS.len()],
+    /// Orders that the books may grow by.
+    room: usize,
+    /// What follows from the record observed last, end to end, and how much of it has gone out.
+    derived: Vec<u8>,
+    gone: usize,
+    /// What was wrong with the orders that were forgotten.
+    faults: Faults,
 }
 
 impl Deriver {
     /// What a deriver can derive.
-    pub const SCHEMAS: u32 = bit(Schema::Ohlcv1S) | bit(Schema::Ohlcv1M) | bit(Schema::Bbo1S);
+    pub const SCHEMAS: u32 = bit(Schema::Ohlcv1S)
+        | bit(Schema::Ohlcv1M)
+        | bit(Schema::Ohlcv1H)
+        | bit(Schema::Ohlcv1D)
+        | bit(Schema::Bbo1S)
+        | bit(Schema::Bbo1M)
+        | Self::OF_ORDERS;
+
+    /// Those of them that follow from orders alone.
+    pub const OF_ORDERS: u32 = bit(Schema::Trades) | bit(Schema::Mbp1) | bit(Schema::Mbp10);
 
     /// Derives the schemas of this mask, as far as they are of [`Deriver::SCHEMAS`].
     pub fn new(schemas: u32) -> Self {
@@ -54,34 +78,56 @@ impl Deriver {
             schemas: schemas & Self::SCHEMAS,
             places: HashMap::default(),
             states: Vec::new(),
-            second: Interval::new(SECOND),
-            minute: Interval::new(60 * SECOND),
+            intervals: SPANS.map(|(length, ..)| Interval::new(length)),
+            room: BOOK_ORDERS_MAX,
+            derived: Vec::new(),
+            gone: 0,
+            faults: Faults::default(),
         }
     }
 
     /// Takes note of the next bare record, after appending to `out` what it is too late for. False
     /// where `out` has no room for all of that: the record is not noted, see the module's text.
     ///
-    /// Records that bring neither trade nor book, derived ones among them, change nothing.
+    /// Records that bring no trade, book or order, derived ones among them, change nothing.
     #[inline]
     pub fn observe(&mut self, bare: &[u8], out: &mut Batch) -> bool {
         if self.schemas == 0 || !instrument::is_material(bare) {
             return true;
         }
         let at = index_ts(bare);
-        if at == UNDEF_TIMESTAMP {
-            // It counts in the open interval, if there is one.
-            if !self.second.is_set() {
+        let is_order = rtype_of(bare) == rtype::MBO;
+        if at == UNDEF_TIMESTAMP || (is_order && is_snapshot(bare)) {
+            // It counts in the open interval, if there is one; orders rest whatever their time.
+            if !is_order && !self.intervals[0].is_set() {
                 return true;
             }
         } else if !self.advance(at, out) {
             return false;
         }
         if let Some(place) = self.place(bare) {
-            let seen = self.states[place as usize].observe(bare);
-            self.second.touch(place, seen.second);
-            self.minute.touch(place, seen.minute);
+            let Self { room, derived, schemas, .. } = self;
+            let mut shared = Shared { schemas: *schemas, room, derived };
+            let first = self.states[place as usize].observe(bare, &mut shared);
+            self.intervals[0].touch(place, first);
         }
+        true
+    }
+
+    /// Appends what follows from the record observed last, once that has been appended itself.
+    /// False where `out` has no room for all of it, see the module's text.
+    #[inline]
+    pub fn follow(&mut self, out: &mut Batch) -> bool {
+        while self.gone < self.derived.len() {
+            let rest = &self.derived[self.gone..];
+            let record = &rest[..length(rest)];
+            if !out.push(record) {
+                return false;
+            }
+            self.gone += record.len();
+        }
+        self.derived.clear();
+        self.gone = 0;
         true
     }
 
@@ -91,24 +137,58 @@ impl Deriver {
     /// `now` is on the records' scale: for a recording that is replayed, its own time.
     #[inline]
     pub fn advance(&mut self, now: UnixNanos, out: &mut Batch) -> bool {
+        // All of them: a shorter one may have been ended by a call that then found no room.
+        self.intervals.iter().all(|interval| interval.is_open_at(now)) || self.close(now, out)
+    }
+
+    /// Ends them, the shortest first: each gives what it has on to the next.
+    fn close(&mut self, now: UnixNanos, out: &mut Batch) -> bool {
         let (schemas, states) = (self.schemas, &mut self.states);
-        self.second.close(now, |end, place| states[place].end_second(end, schemas, out))
-            && self.minute.close(now, |end, place| states[place].end_minute(end, schemas, out))
+        for span in 0..SPANS.len() {
+            let (shorter, longer) = self.intervals.split_at_mut(span + 1);
+            let mut longer = longer.first_mut();
+            let closed = shorter[span].close(now, |end, place| {
+                let told = states[place as usize].end(span, end, schemas, out);
+                if let (Some(first), Some(longer)) = (told, &mut longer) {
+                    longer.touch(place, first);
+                }
+                told.is_some()
+            });
+            if !closed {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Ends all intervals: one of several sources is over. False where `out` has no room for all
+    /// that they bring, see the module's text.
+    pub fn end_intervals(&mut self, out: &mut Batch) -> bool {
+        let done = self.advance(UNDEF_TIMESTAMP, out);
+        if done {
+            self.intervals = SPANS.map(|(length, ..)| Interval::new(length));
+        }
+        done
     }
 
     /// Ends all intervals and forgets everything: a file is over, and may begin again. False where
     /// `out` has no room for all that they bring, see the module's text.
     pub fn finish(&mut self, out: &mut Batch) -> bool {
-        let done = self.advance(UNDEF_TIMESTAMP, out);
+        let done = self.end_intervals(out);
         if done {
-            *self = Self::new(self.schemas);
+            *self = Self { faults: self.faults(), ..Self::new(self.schemas) };
         }
         done
     }
 
     /// When [`Deriver::advance`] will next have something to end, ns; none while nothing is open.
     pub fn next_deadline(&self) -> Option<UnixNanos> {
-        [self.second.deadline(), self.minute.deadline()].into_iter().flatten().min()
+        self.intervals.iter().filter_map(Interval::deadline).min()
+    }
+
+    /// What the orders had that no sound stream has, since the beginning.
+    pub fn faults(&self) -> Faults {
+        self.states.iter().map(State::faults).fold(self.faults, Faults::plus)
     }
 
     /// Where the state of a record's instrument is; none for those beyond what a server knows.
@@ -126,6 +206,12 @@ impl Deriver {
         self.places.insert(id, place);
         Some(place)
     }
+}
+
+/// Is this `mbo` record part of a snapshot? Then its time is no time of the market.
+#[inline]
+fn is_snapshot(bare: &[u8]) -> bool {
+    bare[std::mem::offset_of!(MboMsg, flags)] & flags::SNAPSHOT != 0
 }
 
 #[cfg(test)]

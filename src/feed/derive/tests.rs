@@ -1,6 +1,7 @@
 //! Bars and interval quotes out of records made by hand.
 
 use super::*;
+use crate::clock::SECOND;
 use crate::wire::record::{
     BidAskPair, Mbp1Msg, TradeMsg, bytes_of, header, publisher_id, rtype, rtype_of, ts_event,
     u32_at, u64_at,
@@ -35,6 +36,9 @@ fn derive(schemas: u32, records: &[Vec<u8>], slots: usize) -> Vec<Vec<u8>> {
     };
     for record in records {
         while !deriver.observe(record, &mut out) {
+            commit(&mut out);
+        }
+        while !deriver.follow(&mut out) {
             commit(&mut out);
         }
     }
@@ -76,6 +80,38 @@ fn a_minute_sums_its_seconds_and_follows_the_last_of_them() {
     assert_eq!(minutes, [60, 91], "after sixty seconds and their bars");
     assert_eq!(bar(&all[60]), (OPEN, [100, 159, 100, 159], 120));
     assert_eq!(bar(&all[91]), (OPEN + 60 * SECOND, [160, 189, 160, 189], 60));
+}
+
+#[test]
+fn an_hour_and_a_day_sum_their_minutes_and_begin_where_utc_says() {
+    let hour = 3_600 * SECOND;
+    // From 14:30 on 2023-11-20, every 20 minutes, until 02:10 of the next day.
+    let records: Vec<_> =
+        (0..36).map(|n| trade(1, OPEN + n * hour / 3, 100 + n as i64, 1)).collect();
+    let hours = derive(bit(Schema::Ohlcv1H), &records, 100);
+    let starts: Vec<_> = hours.iter().map(|r| bar(r).0).collect();
+    let first = OPEN - OPEN % hour;
+    assert_eq!(starts, (0..13).map(|n| first + n * hour).collect::<Vec<_>>());
+    assert_eq!(hours.iter().map(|r| bar(r).2).sum::<u64>(), 36);
+    assert!(hours.iter().all(|r| rtype_of(r) == rtype::OHLCV_1H));
+    let days = derive(bit(Schema::Ohlcv1D), &records, 100);
+    let midnight = OPEN - OPEN % (24 * hour) + 24 * hour;
+    let expected =
+        [(midnight - 24 * hour, [100, 128, 100, 128], 29), (midnight, [129, 135, 129, 135], 7)];
+    assert_eq!(days.iter().map(|r| bar(r)).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_minute_of_quotes_ends_with_its_last_one() {
+    let records = [
+        quote(1, OPEN + 1, b'A', 99),
+        quote(1, OPEN + 30 * SECOND, b'A', 100),
+        quote(1, OPEN + 200 * SECOND, b'A', 101),
+    ];
+    let quotes = derive(bit(Schema::Bbo1M), &records, 100);
+    let found: Vec<_> = quotes.iter().map(|r| (u64_at(r, 32) - OPEN, u64_at(r, 48))).collect();
+    assert!(quotes.iter().all(|r| rtype_of(r) == rtype::BBO_1M));
+    assert_eq!(found, [(60 * SECOND, 100), (240 * SECOND, 101)]);
 }
 
 #[test]
@@ -124,7 +160,7 @@ fn what_a_batch_cannot_hold_comes_with_the_next_in_the_same_order() {
         }
     }
     let whole = derive(Deriver::SCHEMAS, &records, 100_000);
-    assert_eq!(whole.len(), 4 * 500 * 2 + 2 * 500);
+    assert_eq!(whole.len(), 4 * 500 * 2 + 2 * 500 * 2 + 500 + 500);
     for slots in [9, 10, 100] {
         assert!(derive(Deriver::SCHEMAS, &records, slots) == whole, "batches of {slots}");
     }
@@ -165,7 +201,7 @@ fn strange_records_bring_nothing_and_harm_nothing() {
 
 #[test]
 fn nothing_asked_nothing_kept() {
-    let mut deriver = Deriver::new(bit(Schema::Trades));
+    let mut deriver = Deriver::new(bit(Schema::Status));
     let mut out = Batch::new(9);
     assert!(deriver.observe(&trade(1, OPEN, 100, 1), &mut out));
     assert_eq!(deriver.next_deadline(), None);
