@@ -1,4 +1,6 @@
-//! Reads DBN files, record by record, as bare DBN v3 records; never more than a window of them in
+//! Reads and writes DBN files ([`Reader`], [`Writer`]).
+//!
+//! They are read record by record, as bare DBN v3 records; never more than a window of them in
 //! memory.
 //!
 //! Plain or zstd (one frame or many), versions 1 to 3, whole files with metadata or fragments
@@ -7,11 +9,14 @@
 //! version and whether it has `ts_out` are read off its records' lengths; where they don't tell,
 //! the versions don't differ. `ts_out` is stripped.
 
+mod contents;
+mod draft;
 mod fault;
 mod form;
 mod source;
 mod upgrade;
 mod window;
+mod write;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +25,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
 use dbn::{Metadata, Schema, rtype};
 
+pub use contents::Contents;
+pub use draft::{Draft, WriteError};
 pub use fault::{Fault, FileError, Place};
 pub use form::{Forms, VERSIONS, bare_length};
+pub use write::{Compression, Encoder, Writer};
 
 use super::record::{HEADER, length};
 use upgrade::Upgrader;
