@@ -14,6 +14,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Batch, Deriver, Feed, Next, Pace};
+use crate::book::Faults;
 use crate::clock::{Now, Timeline, UnixNanos, unix_now};
 use crate::latency::{Latency, Stage};
 use crate::limits::{
@@ -63,6 +64,8 @@ pub struct FeedReport {
     pub latency: Latency,
     /// Instruments known.
     pub instruments: u64,
+    /// What the books that are derived from found wrong with their orders.
+    pub book_faults: Faults,
 }
 
 enum Command {
@@ -429,6 +432,7 @@ impl Publisher {
             late_ns_max: self.late,
             latency: self.latency.clone(),
             instruments: self.directory.len() as u64,
+            book_faults: self.deriver.as_ref().map(Deriver::faults).unwrap_or_default(),
         }
     }
 

@@ -122,6 +122,18 @@ fn publisher(page: &mut Exposition, feed: &FeedReport) {
     single(page, "broadtape_feed_late_max_seconds", Gauge, help, &[], late);
     let help = "Instruments known.";
     single(page, "broadtape_instruments", Gauge, help, &[], feed.instruments);
+    let name = "broadtape_book_faults_total";
+    page.family(name, Counter, "Orders that the books derived from could not take as they came.");
+    let faults = &feed.book_faults;
+    let kinds = [
+        ("unknown", faults.unknown),
+        ("repeated", faults.repeated),
+        ("malformed", faults.malformed),
+        ("refused", faults.refused),
+    ];
+    for (kind, count) in kinds {
+        page.sample(name, &[("kind", kind)], count);
+    }
 }
 
 /// A family of one sample.

@@ -65,7 +65,8 @@ impl<W: Write> Encoder<W> {
         Ok(Self(body))
     }
 
-    /// Appends a record, or several whole ones: bare, or published where the metadata says `ts_out`.
+    /// Appends a record, or several whole ones: bare, or published where the metadata says
+    /// `ts_out`.
     ///
     /// # Errors
     /// What `out` fails with.
