@@ -78,7 +78,9 @@ fn random() -> Orders {
 
 fn apply(orders: &Orders) -> usize {
     let (mut book, mut room) = (Book::default(), BOOK_ORDERS_MAX);
-    orders.each().for_each(|record| book.apply(&Event::of(record), &mut room));
+    for record in orders.each() {
+        book.apply(&Event::of(record), &mut room);
+    }
     book.len()
 }
 

@@ -43,7 +43,9 @@ fn orders() -> Option<Vec<Vec<u8>>> {
 fn the_book_of_the_future_ends_as_is_known() {
     let Some(records) = orders() else { return };
     let (mut book, mut room) = (Book::default(), BOOK_ORDERS_MAX);
-    records.iter().for_each(|record| book.apply(&Event::of(record), &mut room));
+    for record in &records {
+        book.apply(&Event::of(record), &mut room);
+    }
     let top = book.top();
     assert_eq!((records.len(), book.len()), (68_792, 11_217));
     assert_eq!((top.bid_px, top.ask_px), (4_810_000_000_000, 4_810_250_000_000));

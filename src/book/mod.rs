@@ -77,10 +77,10 @@ pub struct Book {
 
 impl Book {
     /// Takes the next record in. `room`: orders that this and the other books that share it may
-    /// grow by.
+    /// grow by. True where the book began from nothing with it.
     #[inline]
-    pub fn apply(&mut self, event: &Event, room: &mut usize) {
-        self.begin_again(event, room);
+    pub fn apply(&mut self, event: &Event, room: &mut usize) -> bool {
+        let begun = self.begin_again(event, room);
         match event.action {
             b'A' => self.add(event, room),
             b'C' => self.cancel(event),
@@ -89,22 +89,25 @@ impl Book {
             b'T' | b'F' | b'N' => {}
             _ => self.faults.malformed += 1,
         }
+        begun || event.action == b'R'
     }
 
     /// A snapshot replaces the book, whether it begins with `R` or not; and a recording that is
     /// played again begins from nothing.
     #[inline]
-    fn begin_again(&mut self, event: &Event, room: &mut usize) {
+    fn begin_again(&mut self, event: &Event, room: &mut usize) -> bool {
         let snapshot = event.flags & SNAPSHOT != 0;
         let timed = !snapshot && event.ts_recv != UNDEF_TIMESTAMP;
         let rewound = timed && event.ts_recv.saturating_add(REWIND.as_nanos() as u64) < self.time;
-        if (snapshot && !self.in_snapshot) || rewound {
+        let begun = rewound || (snapshot && !self.in_snapshot);
+        if begun {
             self.clear(room);
         }
         self.in_snapshot = snapshot;
         if timed {
             self.time = event.ts_recv;
         }
+        begun
     }
 
     fn add(&mut self, event: &Event, room: &mut usize) {

@@ -131,7 +131,9 @@ proptest! {
     #[test]
     fn its_orders_make_it_again(events in events()) {
         let (mut book, mut again, mut room) = (Book::default(), Book::default(), FULL);
-        events.iter().for_each(|event| book.apply(event, &mut room));
+        for event in &events {
+            book.apply(event, &mut room);
+        }
         for order in book.orders() {
             let record = order.record(5, 0);
             again.apply(&Event::of(crate::wire::record::bytes_of(&record)), &mut room);

@@ -16,6 +16,7 @@ use crate::clock::{Now, unix_now};
 use crate::limits::{CATCHUP_PER_TURN, PIECE_BYTES, PIECES_AT_ONCE};
 use crate::ring::{Lost, Reader};
 use crate::shard::Shard;
+use crate::shard::books::{Books, Sending};
 use crate::shard::cache::{self, Key};
 use crate::shard::connection::{Connection, Phase};
 use crate::shard::encode::{Framer, Stamp};
@@ -24,6 +25,7 @@ use crate::socket::write::Engine;
 use crate::wire::batch;
 use crate::wire::encoding::Encoding;
 use crate::wire::frame;
+use crate::wire::instrument::bit;
 use crate::wire::message;
 use crate::wire::position::Position;
 use crate::wire::record::{self, SCHEMAS, Schema, schemas};
@@ -36,6 +38,10 @@ pub struct Snapshot {
     pub seq: u64,
     /// The states as well, or the mappings only.
     pub states: bool,
+    /// Books are among its states.
+    pub books: bool,
+    /// The book it is at.
+    pub(super) sending: Option<Sending>,
     /// Instruments done.
     pub done: usize,
     /// Instruments that were known when it began.
@@ -122,6 +128,9 @@ impl<E: Engine> Shard<E> {
         for snapshot in joining.snapshots.iter_mut().filter(|snapshot| snapshot.states) {
             if !std::mem::replace(&mut snapshot.open, true) {
                 self.cache.open(snapshot.seq);
+                if snapshot.books {
+                    self.books.open(snapshot.seq);
+                }
             }
         }
     }
@@ -130,7 +139,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn drop_images(&mut self, token: u32) {
         if let Phase::Joining(joining) = &self.connections[token as usize].phase {
             for snapshot in joining.snapshots.iter().filter(|snapshot| snapshot.open) {
-                self.cache.close(snapshot.seq);
+                close_images(&mut self.cache, &mut self.books, snapshot);
             }
         }
     }
@@ -156,6 +165,7 @@ impl<E: Engine> Shard<E> {
                 texts: &mut self.texts,
                 encoding: connection.encoding(),
                 mapping: Vec::new(),
+                order: Vec::new(),
             };
             let mut bytes = 0;
             finished = loop {
@@ -164,9 +174,28 @@ impl<E: Engine> Shard<E> {
                 if bytes >= PIECE_BYTES {
                     break false;
                 }
-                snapshot.done += 1;
-                let mask = if snapshot.states { interest.schemas } else { 0 };
-                bytes += states.push(index, mask, &stamp, &mut framer);
+                let sending = snapshot.sending.get_or_insert_with(|| {
+                    let mask = if snapshot.states { interest.schemas } else { 0 };
+                    bytes += states.push(index, mask, &stamp, &mut framer);
+                    let asked = snapshot.books && mask & bit(Schema::Mbo) != 0;
+                    if asked {
+                        self.books.snapshot(index, snapshot.seq)
+                    } else {
+                        Sending::nothing()
+                    }
+                });
+                let (sent, all) = states.push_book(
+                    index,
+                    sending,
+                    PIECE_BYTES - bytes.min(PIECE_BYTES),
+                    &stamp,
+                    &mut framer,
+                );
+                bytes += sent;
+                if all {
+                    snapshot.sending = None;
+                    snapshot.done += 1;
+                }
             };
             framer.finish(false);
         }
@@ -179,7 +208,7 @@ impl<E: Engine> Shard<E> {
         }
         self.note(token, frames);
         if finished && snapshot.open {
-            self.cache.close(snapshot.seq);
+            close_images(&mut self.cache, &mut self.books, &snapshot);
         } else if !finished
             && let Phase::Joining(joining) = &mut self.connections[token as usize].phase
         {
@@ -300,6 +329,7 @@ struct States<'a> {
     texts: &'a mut super::encode::Texts,
     encoding: Encoding,
     mapping: Vec<u8>,
+    order: Vec<u8>,
 }
 
 impl States<'_> {
@@ -307,7 +337,7 @@ impl States<'_> {
     fn push(&mut self, index: u32, mask: u32, stamp: &Stamp, framer: &mut Framer<'_>) -> usize {
         self.mapping.clear();
         self.catalog.get(index).publish_mapping(&mut self.mapping, stamp.ts_send);
-        let Self { cache, catalog, texts, encoding, mapping } = self;
+        let Self { cache, catalog, texts, encoding, mapping, .. } = self;
         let mut bytes = 0;
         let mut push = |record: &[u8], key| {
             let item = match encoding {
@@ -318,12 +348,49 @@ impl States<'_> {
             framer.push(item, stamp.last);
         };
         push(mapping, cache::mapping_key(index));
-        for schema in schemas().filter(|schema| mask & crate::wire::instrument::bit(*schema) != 0) {
+        // The newest order is no state: the book is.
+        let mask = mask & !bit(Schema::Mbo);
+        for schema in schemas().filter(|schema| mask & bit(*schema) != 0) {
             let key = cache::key(schema, index);
             if let Some(value) = cache.get_at(key, stamp.last) {
                 push(value.record(), key);
             }
         }
         bytes
+    }
+
+    /// Orders of one instrument's book, one at least, until there are `room` bytes of them: how
+    /// many bytes that was, and whether it was all.
+    fn push_book(
+        &mut self,
+        index: u32,
+        sending: &mut Sending,
+        room: usize,
+        stamp: &Stamp,
+        framer: &mut Framer<'_>,
+    ) -> (usize, bool) {
+        let (mut bytes, key) = (0, cache::key(Schema::Mbo, index));
+        while let Some(order) = sending.next_record() {
+            self.order.clear();
+            record::publish_into(&mut self.order, record::bytes_of(&order), stamp.ts_send);
+            let item = match self.encoding {
+                Encoding::Dbn => &self.order,
+                Encoding::Json => self.texts.scratch(&self.order, key, self.catalog),
+            };
+            bytes += item.len();
+            framer.push(item, stamp.last);
+            if bytes >= room {
+                break;
+            }
+        }
+        (bytes, sending.is_done())
+    }
+}
+
+/// Gives back what was kept for a snapshot.
+fn close_images(cache: &mut cache::Cache, books: &mut Books, snapshot: &Snapshot) {
+    cache.close(snapshot.seq);
+    if snapshot.books {
+        books.close(snapshot.seq);
     }
 }

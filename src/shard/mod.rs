@@ -10,6 +10,7 @@
 //! turn reads the ring; so live records follow from the next position on.
 
 pub mod audience;
+mod books;
 pub mod cache;
 pub mod catalog;
 pub mod changed;
@@ -43,6 +44,7 @@ use crate::limits::{
 };
 use crate::ring::{Progresses, Reader, Ring, Segment};
 use crate::shard::audience::Audiences;
+use crate::shard::books::Books;
 use crate::shard::cache::{Cache, Key};
 use crate::shard::catalog::Catalog;
 use crate::shard::command::{Command, Mailbox};
@@ -101,6 +103,7 @@ pub struct Shard<E = Readiness> {
 
     catalog: Catalog,
     cache: Cache,
+    books: Books,
     audiences: Audiences,
     connections: Slab<Connection>,
 
@@ -153,6 +156,7 @@ impl<E: Engine> Shard<E> {
             engine,
             catalog: Catalog::new(parts.directory),
             cache: Cache::default(),
+            books: Books::default(),
             audiences: Audiences::default(),
             connections: Slab::with_capacity(CONNECTIONS_RESERVED),
             segment: Segment::new(TURN_SLOTS),
@@ -273,6 +277,9 @@ impl<E: Engine> Shard<E> {
             self.keys.push(cache::key(schema, index));
             self.cache.put(schema, index, self.segment.seq(place), record);
             self.audiences.deliver(schema, index, place as u32);
+            if kind == rtype::MBO {
+                self.books.apply(index, self.segment.seq(place), record);
+            }
             if record::is_tbbo(record) {
                 self.cache.put(Schema::Tbbo, index, self.segment.seq(place), record);
                 self.audiences.deliver_tbbo(index, place as u32);

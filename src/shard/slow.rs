@@ -202,6 +202,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn lapped(&mut self, lost: Lost) {
         self.tally.overrun += lost.to_seq + 1 - lost.from_seq;
         self.cache.invalidate();
+        self.books.invalidate();
         let new = self.sync_catalog();
         let tokens: Vec<u32> = self.connections.iter().map(|(token, _)| token as u32).collect();
         for token in tokens {

@@ -151,10 +151,13 @@ impl<E: Engine> Shard<E> {
         let mut snapshots = VecDeque::new();
         for (plan, subscription) in plans.into_iter().zip(ids) {
             let states = plan.states && !resumed;
+            let books = states && plan.interest.has_schema(Schema::Mbo);
             snapshots.push_back(Snapshot {
                 subscription,
                 seq,
                 states,
+                books,
+                sending: None,
                 done: 0,
                 known,
                 open: false,
@@ -217,10 +220,6 @@ impl<E: Engine> Shard<E> {
             return refuse(ErrorCode::WrongState, words);
         }
         let live = wish.start.is_none();
-        if live && wish.snapshot && wish.schemas & bit(Schema::Mbo) != 0 {
-            let words = "no book is kept, so there is no snapshot of mbo: ask with snapshot false";
-            return refuse(ErrorCode::WrongState, words);
-        }
         if live && wish.snapshot && self.cache.images() >= IMAGES_MAX {
             let words = "many snapshots are being sent: ask again in a moment";
             return refuse(ErrorCode::TooManyRequests, words);
@@ -241,7 +240,22 @@ impl<E: Engine> Shard<E> {
             let words = format!("no instrument is called {}", some_of(&plan.rejected));
             return Err(ControlError::new(ErrorCode::UnknownSymbol, words));
         }
+        if live && wish.snapshot && wish.schemas & bit(Schema::Mbo) != 0 {
+            self.check_books(&plan.interest)?;
+        }
         Ok(plan)
+    }
+
+    /// A snapshot of `mbo` is the book: refused where it is not known what rests.
+    fn check_books(&self, interest: &Interest) -> Result<(), ControlError> {
+        let unknown = interest.instruments.iter().find(|index| self.books.is_unknown(**index));
+        let Some(unknown) = unknown else { return Ok(()) };
+        let words = format!(
+            "records were lost, so the book of {} is not known until it begins anew: ask with \
+             snapshot false",
+            self.catalog.get(*unknown).symbol
+        );
+        Err(ControlError::new(ErrorCode::WrongState, words))
     }
 
     fn resolve(&self, symbols: &[Symbol], plan: &mut Plan) {

@@ -41,7 +41,6 @@ fn what_is_wrong_is_refused_by_name() {
         (404, "unknown_symbol", subscribe(r#"{"schema":"trades","symbols":"NOPE"}"#)),
         (404, "unknown_symbol", names(1024)),
         (405, "too_many_symbols", names(1025)),
-        (409, "wrong_state", subscribe(r#"{"schema":"mbo","symbols":"*"}"#)),
         (409, "wrong_state", subscribe(r#"{"schema":"trades","symbols":"*","policy":"catch_up"}"#)),
         (
             410,

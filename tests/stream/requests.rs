@@ -77,7 +77,6 @@ async fn refusals_have_the_code_of_their_reason() {
             json!({"schema": "trades", "symbols": "*", "policy": "catch_up"}),
             (409, "wrong_state"),
         ),
-        ("subscribe", json!({"schema": "mbo", "symbols": "*"}), (409, "wrong_state")),
         ("unsubscribe", json!({"subscription": 9}), (404, "unknown_subscription")),
         ("unsubscribe", json!({"schema": "trades", "symbols": "*"}), (404, "unknown_subscription")),
     ] {

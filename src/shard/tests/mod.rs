@@ -1,6 +1,7 @@
 //! Shards, turn by turn, against a model: subscriptions come and go, sockets take a part, nothing,
 //! or break; every subscriber gets exactly its own.
 
+mod books;
 mod farewell;
 mod model;
 mod received;

@@ -187,8 +187,13 @@ impl World {
         let first = self.writer.newest() + 1;
         let records: Vec<Vec<u8>> =
             records.iter().zip(first..).map(|((s, n), seq)| record(*s, *n, seq as u32)).collect();
-        let records = records.iter().map(Vec::as_slice);
-        self.writer.publish(records.len() * 2, records, self.now.unix);
+        self.publish(&records);
+    }
+
+    /// Publishes bare records of at most two slots each in one commit.
+    pub(super) fn publish(&mut self, records: &[Vec<u8>]) {
+        let slices = records.iter().map(Vec::as_slice);
+        self.writer.publish(records.len() * 2, slices, self.now.unix);
     }
 }
 
