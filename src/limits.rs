@@ -210,6 +210,20 @@ pub const TAPE_STOP: Duration = Duration::from_secs(10);
 pub const TAPE_RUN: u64 = 256 << 10;
 /// Bytes of a segment's index at most.
 pub const TAPE_INDEX: usize = 128 << 20;
+/// Reads of tapes that wait at most.
+pub const DESK_QUEUE: usize = 4096;
+/// Tapes whose indexes are kept in memory.
+pub const DESK_TAPES: usize = 16;
+/// Cursors over tapes that are kept open.
+pub const DESK_CURSORS: usize = 64;
+/// Blocks of tapes that are kept for the next one who asks for them.
+pub const DESK_BLOCKS: usize = 64;
+/// Between two looks for what the recorder may be about to write, and how many of them.
+pub const TAPE_RETRY_READ: Duration = Duration::from_millis(50);
+/// See [`TAPE_RETRY_READ`].
+pub const TAPE_RETRIES: u32 = 20;
+/// Connections of one shard that catch up from the tape at once.
+pub const CATCHUP_MAX: usize = 1024;
 /// Bytes of a segment (`--segment-bytes`): default, least, most.
 pub const SEGMENT_BYTES: (usize, usize, usize) = (256 << 20, 1 << 20, 16 << 30);
 /// Files of one tape.

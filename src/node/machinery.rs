@@ -67,6 +67,7 @@ pub(super) fn build(
             id,
             ring: ring.clone(),
             reader: ring.reader(),
+            tape: None,
             directory: directory.clone(),
             mailbox: Mailbox::new(waker),
             poll,

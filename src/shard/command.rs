@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::limits::COMMAND_QUEUE;
 use crate::ring::Wake;
 use crate::shard::report::{Session, ShardReport};
+use crate::tape::desk::Found;
 use crate::wire::close::CloseReason;
 use crate::wire::encoding::Encoding;
 
@@ -37,6 +38,15 @@ pub struct Arrival {
     pub peer: SocketAddr,
     /// What it talks.
     pub speech: Speech,
+}
+
+/// What a read of the tape is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// To find the position that a subscribe wants to start from.
+    Locate,
+    /// To go on catching up.
+    CatchUp,
 }
 
 /// A request from the control plane.
@@ -76,6 +86,17 @@ pub enum Command {
         instruments: Vec<u32>,
         /// To whom: published records.
         reply: oneshot::Sender<Vec<Vec<u8>>>,
+    },
+    /// The desk has read something for a connection.
+    Read {
+        /// Its number in the shard, which may be another's by now.
+        token: u32,
+        /// Its session.
+        session: u64,
+        /// What it was for.
+        errand: Errand,
+        /// What was found.
+        found: Found,
     },
     /// End the thread; what is left of connections is cut off.
     Stop,

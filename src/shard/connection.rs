@@ -13,6 +13,7 @@ use crate::limits::ClientLimits;
 use crate::shard::audience::{Audience, Audiences, Cast, Counts, Delivery};
 use crate::shard::cache::{self, Key};
 use crate::shard::catalog::Index;
+use crate::shard::catchup::Located;
 use crate::shard::changed::Changed;
 use crate::shard::command::Speech;
 use crate::shard::interest::Interest;
@@ -124,9 +125,11 @@ impl Subscription {
         self.counted.records += u64::from(sent);
     }
 
-    /// Does it take each record of this key, as long as it keeps up?
-    fn takes_each(&self, key: Key) -> bool {
-        self.interests().any(|interest| interest.max_rate == 0 && interest.asks_for(key))
+    /// Does it take each record of this key, as long as it keeps up? Where it does not (`slow`),
+    /// only those that may not be conflated.
+    fn takes_each(&self, key: Key, slow: bool) -> bool {
+        let each = |interest: &Interest| interest.max_rate == 0 && interest.asks_for(key);
+        self.interests().any(each) && !(slow && self.when_behind().is_latest(key))
     }
 
     /// Is a record of this key, framed after `before` others of the connection, for it?
@@ -250,6 +253,8 @@ pub struct Connection {
     pub next_id: u32,
     /// Requests that have to wait until it is live, and when they came.
     pub deferred: VecDeque<(Request, UnixNanos)>,
+    /// The position that its next request wants to start from, while that is looked for.
+    pub located: Option<Box<Located>>,
     /// Messages it may send.
     pub allowance: Allowance,
     /// When it was last sent anything but a heartbeat.
@@ -295,6 +300,7 @@ impl Connection {
             bytes: 0,
             next_id: 1,
             deferred: VecDeque::new(),
+            located: None,
             allowance: Allowance::new(limits, now.mono),
             last_data: now.mono,
             last_heartbeat: now.mono,
@@ -309,6 +315,21 @@ impl Connection {
             Speech::Stream(encoding) => encoding,
             Speech::Echo => Encoding::Dbn,
         }
+    }
+
+    /// Have further requests to wait: it joins, or the tape is being looked through for it?
+    pub fn is_occupied(&self) -> bool {
+        let asked = matches!(self.located.as_deref(), Some(Located::Asked));
+        asked || matches!(self.phase, Phase::Joining(_))
+    }
+
+    /// Is it to have records that the shard has missed, rather than to be told of them? Not where
+    /// newest states are all that it asks for.
+    pub fn is_repairable(&self) -> bool {
+        let keeps = |s: &Subscription| {
+            s.policy != Some(Policy::Disconnect) && s.when_behind() != Delivery::Latest
+        };
+        self.subscriptions.iter().all(keeps)
     }
 
     /// Is it on its way out?
@@ -392,7 +413,9 @@ impl Connection {
     /// Takes a record with these keys (a trade of `mbp-1` has two) while it is in no audience. Is
     /// it to be sent? Not where nobody asks for it or all who do want states at a rate: those wait.
     pub fn take(&mut self, keys: &[Key]) -> bool {
-        let sent = keys.iter().any(|key| self.subscriptions.iter().any(|s| s.takes_each(*key)));
+        let slow = matches!(&self.phase, Phase::Joining(joining) if joining.slow);
+        let each = |key: &Key| self.subscriptions.iter().any(|s| s.takes_each(*key, slow));
+        let sent = keys.iter().any(each);
         for subscription in &mut self.subscriptions {
             if let Some(key) = keys.iter().find(|key| subscription.asks_for(**key)) {
                 subscription.take(*key, sent);
@@ -414,6 +437,18 @@ impl Connection {
     pub fn may_conflate_all(&self) -> bool {
         let mut keys = self.backlog.keys().peekable();
         keys.peek().is_some() && keys.all(|key| self.may_conflate(key))
+    }
+
+    /// What happens when its queue is full, where a tape is there to read on from, or not.
+    pub fn when_full(&self, tape: bool) -> Policy {
+        let disconnects = |s: &Subscription| s.policy == Some(Policy::Disconnect);
+        let asks = |s: &Subscription| self.backlog.keys().any(|key| s.asks_for(key));
+        let must_go = self.subscriptions.iter().any(|s| disconnects(s) && asks(s));
+        match self.may_conflate_all() {
+            true => Policy::Conflate,
+            false if tape && !must_go && self.backlog.keys().next().is_some() => Policy::CatchUp,
+            false => Policy::Disconnect,
+        }
     }
 
     fn may_conflate(&self, key: Key) -> bool {

@@ -162,7 +162,7 @@ impl<E: Engine> Shard<E> {
     fn heartbeat(&self, connection: &Connection, now: Now) -> Vec<u8> {
         let mut frames = Vec::new();
         let seq = match &connection.phase {
-            Phase::Joining(joining) => joining.reader.seq(),
+            Phase::Joining(joining) => joining.course.seq(),
             _ => self.reader.seq(),
         };
         let heartbeat = Heartbeat {
@@ -291,7 +291,7 @@ impl<E: Engine> Shard<E> {
     /// The last position that a connection will have been sent: a frame begun is finished.
     fn written(&self, connection: &Connection) -> u64 {
         match &connection.phase {
-            Phase::Joining(joining) => connection.backlog.cursor(joining.reader.seq()),
+            Phase::Joining(joining) => connection.backlog.cursor(joining.course.seq()),
             Phase::Behind => connection.backlog.cursor_before_loss(),
             Phase::Live | Phase::Closing { .. } => connection.backlog.cursor(self.reader.seq()),
         }

@@ -7,20 +7,20 @@
 //! asked.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::clock::{Now, unix_now};
 use crate::limits::{CATCHUP_PER_TURN, PIECE_BYTES, PIECES_AT_ONCE};
-use crate::ring::{Lost, Reader};
+use crate::ring::Lost;
 use crate::shard::Shard;
 use crate::shard::books::{Books, Sending};
-use crate::shard::cache::{self, Key};
-use crate::shard::connection::{Connection, Phase};
+use crate::shard::cache;
+use crate::shard::connection::Phase;
+use crate::shard::course::Course;
 use crate::shard::encode::{Framer, Stamp};
-use crate::socket::backlog::{Mark, Shared};
+use crate::socket::backlog::Mark;
 use crate::socket::write::Engine;
 use crate::wire::batch;
 use crate::wire::encoding::Encoding;
@@ -28,7 +28,7 @@ use crate::wire::frame;
 use crate::wire::instrument::bit;
 use crate::wire::message;
 use crate::wire::position::Position;
-use crate::wire::record::{self, SCHEMAS, Schema, schemas};
+use crate::wire::record::{self, Schema, schemas};
 
 /// A snapshot in progress.
 pub struct Snapshot {
@@ -54,10 +54,12 @@ pub struct Snapshot {
 pub struct Joining {
     /// Snapshots, first first.
     pub snapshots: VecDeque<Snapshot>,
-    /// Then the ring from here.
-    pub reader: Reader,
+    /// Then what was published since, from here.
+    pub course: Course,
     /// The client asked for a position: its records are flagged, and it is told where live begins.
     pub resumed: bool,
+    /// It is here because it was too slow: records that it lets be conflated wait for the join.
+    pub slow: bool,
     /// Records delivered on the way.
     pub records: u64,
     /// When it last got on.
@@ -93,7 +95,7 @@ impl<E: Engine> Shard<E> {
         joining.progress = now.mono;
         match joining.snapshots.pop_front() {
             Some(snapshot) => self.send_snapshot(token, snapshot),
-            None => self.catch_up(token),
+            None => return self.catch_up(token),
         }
         true
     }
@@ -104,7 +106,7 @@ impl<E: Engine> Shard<E> {
         for _ in 0..PIECES_AT_ONCE {
             let Phase::Joining(joining) = &self.connections[token as usize].phase else { return };
             let more = !joining.snapshots.is_empty();
-            let level = joining.reader.position() == self.reader.position();
+            let level = joining.course.seq() == self.reader.seq();
             if !more && !level || !self.get_on(token, now) {
                 break;
             }
@@ -216,62 +218,8 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// One piece of the ring, or the join where there is none left.
-    fn catch_up(&mut self, token: u32) {
-        let Phase::Joining(joining) = &mut self.connections[token as usize].phase else { return };
-        if joining.reader.position() >= self.reader.position() {
-            return self.go_live(token);
-        }
-        let before = joining.reader.seq();
-        let lost = joining.reader.read_until(self.reader.position(), &mut self.piece).lost;
-        let (resumed, last) = (joining.resumed, joining.reader.seq());
-        if let Some(lost) = lost {
-            self.tell_gap(token, lost, "not_retained");
-        }
-        let shared = self.frame_piece(token, resumed, before, last);
-        let connection = &mut self.connections[token as usize];
-        connection.backlog.push_shared(&Rc::new(shared), 0);
-        self.heat(token);
-    }
-
-    /// Frames what the connection asked for of the piece, and counts it.
-    fn frame_piece(&mut self, token: u32, resumed: bool, after: u64, last: u64) -> Shared {
-        let Self { connections, piece, texts, catalog, .. } = self;
-        let connection = &mut connections[token as usize];
-        let encoding = connection.encoding();
-        let mut flags = if resumed { batch::CATCH_UP } else { 0 };
-        if connection.conflates() {
-            flags |= batch::CONFLATED;
-        }
-        let stamp = Stamp { epoch: self.epoch, ts_send: unix_now(), flags, last };
-        let (mut bytes, mut marks, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-        let mut framer = Framer::new(encoding, stamp, &mut bytes, &mut marks);
-        for place in 0..piece.len() {
-            let (record, seq) = (piece.record(place), piece.seq(place));
-            let index = catalog.index(record::instrument_id(record));
-            let schema = record::schema_of(record::rtype_of(record));
-            let key = index.and_then(|index| match schema {
-                Some(schema) => wanted(connection, schema, index, record::is_tbbo(record)),
-                None => wanted_mapping(connection, index),
-            });
-            let Some(key) = key else { continue };
-            keys.push(key);
-            match encoding {
-                Encoding::Dbn => framer.push(record, seq),
-                Encoding::Json => framer.push(texts.scratch(record, key, catalog), seq),
-            }
-        }
-        framer.finish(false);
-        let numbered = keys.iter().filter(|key| cache::parts(**key).0 < SCHEMAS).count() as u64;
-        if let Phase::Joining(joining) = &mut connection.phase {
-            joining.records += numbered;
-        }
-        self.tally.records += numbered;
-        Shared { bytes: bytes.into(), marks, keys, after }
-    }
-
     /// The connection has read as far as the shard: it joins its audience.
-    fn go_live(&mut self, token: u32) {
+    pub(super) fn go_live(&mut self, token: u32) {
         let seq = self.reader.seq();
         let connection = &mut self.connections[token as usize];
         if let Phase::Joining(joining) = &mut connection.phase {
@@ -305,21 +253,6 @@ impl<E: Engine> Shard<E> {
         self.tally.gaps += 1;
         self.note(token, frames);
     }
-}
-
-/// The key under which a connection is to be sent a record, where it is; it is counted then.
-fn wanted(connection: &mut Connection, schema: Schema, index: u32, tbbo: bool) -> Option<Key> {
-    let keys = [cache::key(Schema::Tbbo, index), cache::key(schema, index)];
-    let keys = if tbbo { &keys[..] } else { &keys[1..] };
-    let asked = |key: &&Key| connection.subscriptions.iter().any(|s| s.asks_for(**key));
-    let key = keys.iter().find(asked).copied()?;
-    connection.take(keys).then_some(key)
-}
-
-/// The key of a mapping, where anything of its instrument is asked for.
-fn wanted_mapping(connection: &Connection, index: u32) -> Option<Key> {
-    let mut interests = connection.subscriptions.iter().flat_map(|s| s.interests());
-    interests.any(|i| i.has_instrument(index)).then(|| cache::mapping_key(index))
 }
 
 /// Writes instruments' mappings and states.

@@ -13,9 +13,11 @@ pub mod audience;
 mod books;
 pub mod cache;
 pub mod catalog;
+mod catchup;
 pub mod changed;
 pub mod command;
 pub mod connection;
+pub mod course;
 pub mod encode;
 mod fanout;
 mod house;
@@ -49,6 +51,7 @@ use crate::shard::cache::{Cache, Key};
 use crate::shard::catalog::Catalog;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::connection::{Connection, Farewell};
+use crate::shard::course::Tape;
 use crate::shard::encode::Texts;
 use crate::shard::report::Tally;
 use crate::socket::write::{Engine, Readiness};
@@ -76,6 +79,8 @@ pub struct Parts {
     pub elastic: bool,
     /// The run's epoch.
     pub epoch: u64,
+    /// The tape that is recorded, where one is.
+    pub tape: Option<Tape>,
     /// Bounds on a client.
     pub limits: ClientLimits,
     /// Least time between two looks at the ring after one that brought something.
@@ -93,6 +98,7 @@ pub struct Shard<E = Readiness> {
     busy: bool,
 
     ring: Ring,
+    tape: Option<Tape>,
     reader: Reader,
     progress: Progresses,
     elastic: bool,
@@ -148,6 +154,7 @@ impl<E: Engine> Shard<E> {
             busy: parts.busy,
             reader: parts.reader,
             ring: parts.ring,
+            tape: parts.tape,
             progress: parts.progress,
             elastic: parts.elastic,
             mailbox: parts.mailbox,
@@ -223,6 +230,9 @@ impl<E: Engine> Shard<E> {
                 }
                 Command::Last { instruments, reply } => {
                     drop(reply.send(self.last_records(&instruments)));
+                }
+                Command::Read { token, session, errand, found } => {
+                    self.tape_read(token, session, errand, found);
                 }
                 Command::Stop => self.stopping = true,
             }

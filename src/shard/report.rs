@@ -47,6 +47,8 @@ pub struct ShardReport {
     pub dropped: u64,
     /// Gaps announced.
     pub gaps: u64,
+    /// Slow connections that were sent back to the tape.
+    pub fell_back: u64,
     /// Records that the ring overwrote before this shard read them.
     pub overrun: u64,
     /// Records of the ring that the shard has not looked at yet.
@@ -114,6 +116,7 @@ pub(super) struct Tally {
     pub(super) examined: u64,
     pub(super) unknown: u64,
     pub(super) gaps: u64,
+    pub(super) fell_back: u64,
     pub(super) overrun: u64,
     /// Of connections that have ended.
     pub(super) ended: Counts,
@@ -174,6 +177,7 @@ impl<E: Engine> Shard<E> {
             conflated: counts.conflated,
             dropped: counts.dropped,
             gaps: self.tally.gaps,
+            fell_back: self.tally.fell_back,
             overrun: self.tally.overrun,
             lag_records: self.ring.newest().saturating_sub(self.reader.seq()),
             read_seq: self.reader.seq(),

@@ -59,19 +59,18 @@ impl<E: Engine> Shard<E> {
 
     /// Tells it, once until it has caught up.
     fn say_lagging(&mut self, token: u32, queued: usize) {
+        let room = self.has_room_on_tape();
         let connection = &mut self.connections[token as usize];
         if std::mem::replace(&mut connection.lagging, true) {
             return;
         }
+        let then = connection.when_full(room);
         let age = connection.stuck.map_or(Duration::ZERO, |since| self.now.mono - since);
         let lagging = message::Lagging {
             bytes: queued as u64,
             limit: self.limits.queue as u64,
             age_ms: u32::try_from(age.as_millis()).unwrap_or(u32::MAX),
-            then: match connection.may_conflate_all() {
-                true => Policy::Conflate,
-                false => Policy::Disconnect,
-            },
+            then,
         };
         let mut frames = Vec::new();
         frame::text_with(&mut frames, |out| lagging.write(out));
@@ -80,14 +79,21 @@ impl<E: Engine> Shard<E> {
 
     /// The queue is full.
     fn overflow(&mut self, token: u32) {
+        match self.connections[token as usize].when_full(self.has_room_on_tape()) {
+            Policy::Conflate => self.fall_behind(token),
+            Policy::CatchUp => self.fall_back(token, self.now),
+            Policy::Disconnect => {
+                let limit = self.limits.queue;
+                let words = format!("more than {limit} unsent bytes, and not all may be conflated");
+                self.leaving.push((token, Farewell::new(CloseReason::Slow, words)));
+            }
+        }
+    }
+
+    /// From now on the connection gets newest states, as it takes them.
+    fn fall_behind(&mut self, token: u32) {
         let Self { connections, audiences, .. } = self;
         let connection = &mut connections[token as usize];
-        if !connection.may_conflate_all() {
-            let limit = self.limits.queue;
-            let words = format!("more than {limit} unsent bytes, and not all may be conflated");
-            self.leaving.push((token, Farewell::new(CloseReason::Slow, words)));
-            return;
-        }
         connection.leave(token, audiences);
         let mut lost = Vec::new();
         connection.backlog.drop_data(|key| lost.push(key));
@@ -208,7 +214,14 @@ impl<E: Engine> Shard<E> {
         for token in tokens {
             let connection = &self.connections[token as usize];
             let live = matches!(connection.phase, Phase::Live | Phase::Behind);
-            if live && !connection.subscriptions.is_empty() {
+            if !live || connection.subscriptions.is_empty() {
+                continue;
+            }
+            if connection.is_repairable() && self.has_room_on_tape() {
+                let Self { connections, audiences, .. } = self;
+                connections[token as usize].leave(token, audiences);
+                self.catch_up_from(token, lost.from_seq - 1, self.now);
+            } else {
                 self.tell_gap(token, lost, "overrun");
                 self.introduce(token, new.clone());
             }

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 
 use crate::clock::{Now, UnixNanos, unix_now};
 use crate::limits::{IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
-use crate::ring::Reader;
 use crate::shard::Shard;
-use crate::shard::connection::{Phase, Subscription};
+use crate::shard::connection::Subscription;
+use crate::shard::course::Course;
 use crate::shard::interest::Interest;
 use crate::shard::joining::{Joining, Snapshot};
 use crate::shard::report;
@@ -66,7 +66,7 @@ impl<E: Engine> Shard<E> {
             return self.refuse(token, &request, time_in, &error);
         }
         let joins = matches!(request.method, Method::Subscribe { .. } | Method::Unsubscribe(_));
-        if joins && matches!(connection.phase, Phase::Joining(_)) {
+        if joins && connection.is_occupied() {
             if connection.deferred.len() < self.limits.burst as usize {
                 return connection.deferred.push_back((request, time_in));
             }
@@ -81,7 +81,7 @@ impl<E: Engine> Shard<E> {
     /// Grants the requests that waited for a connection to be live.
     pub(super) fn grant_deferred(&mut self, token: u32, now: Now) {
         while let connection = &mut self.connections[token as usize]
-            && !matches!(connection.phase, Phase::Joining(_))
+            && !connection.is_occupied()
             && let Some((request, time_in)) = connection.deferred.pop_front()
         {
             self.grant(token, &request, time_in, now);
@@ -89,6 +89,12 @@ impl<E: Engine> Shard<E> {
     }
 
     fn grant(&mut self, token: u32, request: &Request, time_in: UnixNanos, now: Now) {
+        if let Method::Subscribe { wishes, .. } = &request.method
+            && self.locate(token, wishes)
+        {
+            let connection = &mut self.connections[token as usize];
+            return connection.deferred.push_front((request.clone(), time_in));
+        }
         let granted = match &request.method {
             Method::Subscribe { wishes, as_list } => {
                 self.subscribe(token, request, wishes, *as_list, time_in, now)
@@ -137,11 +143,11 @@ impl<E: Engine> Shard<E> {
             let words = format!("{there} subscriptions and {} more: at most {limit}", wishes.len());
             return Err(ControlError::new(ErrorCode::TooManySubscriptions, words));
         }
-        let start = self.starting_reader(wishes, there)?;
+        let start = self.start_of(token, wishes, there)?;
         let plans: Vec<Plan> = wishes.iter().map(|w| self.plan(w)).collect::<Result<_, _>>()?;
         let resumed = start.is_some();
-        let reader = start.unwrap_or_else(|| self.reader.clone());
-        let seq = reader.seq();
+        let course = start.unwrap_or_else(|| Course::Ring(self.reader.clone()));
+        let seq = course.seq();
         let ids = self.answer_subscribed(token, request, &plans, seq, as_list, time_in);
 
         let Self { connections, audiences, catalog, progress, id, .. } = self;
@@ -168,17 +174,19 @@ impl<E: Engine> Shard<E> {
             progress.of(*id).join();
         }
         let (records, progress, news) = (0, now.mono, Vec::new());
-        let joining = Joining { snapshots, reader, resumed, records, progress, news };
+        let slow = false;
+        let joining = Joining { snapshots, course, resumed, slow, records, progress, news };
         self.begin_joining(token, joining, now);
         Ok(())
     }
 
-    /// The reader that `from` asks for, where it does.
-    fn starting_reader(
-        &self,
+    /// Where `from` asks to start, where it does.
+    fn start_of(
+        &mut self,
+        token: u32,
         wishes: &[Subscribe],
         there: usize,
-    ) -> Result<Option<Reader>, ControlError> {
+    ) -> Result<Option<Course>, ControlError> {
         let start = wishes.first().and_then(|wish| wish.start);
         if wishes.iter().any(|wish| wish.start != start) {
             let words =
@@ -190,6 +198,9 @@ impl<E: Engine> Shard<E> {
             let words = "from needs a connection without live subscriptions";
             return Err(ControlError::new(ErrorCode::WrongState, words));
         }
+        if let Some(located) = self.take_located(token, start) {
+            return located.map(Some);
+        }
         let gone = |words: String| ControlError::new(ErrorCode::NotRetained, words);
         match start {
             Start::After(Position { epoch, .. }) if epoch != self.epoch => {
@@ -197,7 +208,9 @@ impl<E: Engine> Shard<E> {
             }
             Start::After(Position { seq, .. }) if seq <= self.reader.seq() => {
                 let reader = self.ring.reader_after(seq);
-                reader.map(Some).map_err(|error| gone(format!("position {seq}: {error}")))
+                reader
+                    .map(|reader| Some(Course::Ring(reader)))
+                    .map_err(|error| gone(format!("position {seq}: {error}")))
             }
             Start::After(Position { seq, .. }) => {
                 let newest = self.reader.seq();
@@ -207,7 +220,7 @@ impl<E: Engine> Shard<E> {
                 let reader = self.ring.reader_at_time(time);
                 let reader = reader.map_err(|error| gone(format!("time {time}: {error}")))?;
                 let ahead = reader.seq() > self.reader.seq();
-                Ok(Some(if ahead { self.reader.clone() } else { reader }))
+                Ok(Some(Course::Ring(if ahead { self.reader.clone() } else { reader })))
             }
         }
     }
@@ -215,7 +228,7 @@ impl<E: Engine> Shard<E> {
     /// What a wish comes to, where it can be granted.
     fn plan(&self, wish: &Subscribe) -> Result<Plan, ControlError> {
         let refuse = |code, words: &str| Err(ControlError::new(code, words.to_owned()));
-        if wish.policy == Some(Policy::CatchUp) {
+        if wish.policy == Some(Policy::CatchUp) && self.tape.is_none() {
             let words = "catch_up needs a recorder, and none runs: ask for conflate or disconnect";
             return refuse(ErrorCode::WrongState, words);
         }

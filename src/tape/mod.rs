@@ -38,6 +38,7 @@
 
 mod block;
 mod cursor;
+pub mod desk;
 pub mod disk;
 mod error;
 mod folder;

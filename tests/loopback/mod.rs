@@ -48,6 +48,7 @@ impl<E: Engine> Loopback<E> {
         let parts = Parts {
             id: 0,
             reader: ring.reader(),
+            tape: None,
             ring,
             directory,
             mailbox: mailbox.clone(),

@@ -41,7 +41,7 @@ type PerShard = (&'static str, Kind, &'static str, fn(&ShardReport) -> u64);
 use Kind::{Counter, Gauge};
 
 #[rustfmt::skip]
-const PER_SHARD: [PerShard; 15] = [
+const PER_SHARD: [PerShard; 16] = [
     ("broadtape_connections", Gauge, "Connected clients.", |s| s.connections),
     ("broadtape_subscriptions", Gauge, "Subscriptions of connected clients.", |s| s.subscriptions),
     ("broadtape_audiences", Gauge, "Groups of clients that share framed bytes.", |s| s.audiences),
@@ -53,6 +53,12 @@ const PER_SHARD: [PerShard; 15] = [
     ("broadtape_conflated_records_total", Counter, "Records that a newer state replaced before they were sent.", |s| s.conflated),
     ("broadtape_dropped_records_total", Counter, "Records that did not reach a client.", |s| s.dropped),
     ("broadtape_gaps_total", Counter, "Gaps that clients were told of.", |s| s.gaps),
+    (
+        "broadtape_fell_back_total",
+        Counter,
+        "Slow connections that went on from the tape.",
+        |s| s.fell_back,
+    ),
     ("broadtape_ring_read_records_total", Counter, "Records of the ring that the shard has looked at.", |s| s.examined),
     ("broadtape_ring_overrun_records_total", Counter, "Records that the ring overwrote before the shard read them.", |s| s.overrun),
     ("broadtape_ring_lag_records", Gauge, "Records published and not yet read by the shard.", |s| s.lag_records),

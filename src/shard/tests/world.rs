@@ -107,6 +107,7 @@ impl World {
         let parts = Parts {
             id: 0,
             reader: ring.reader(),
+            tape: None,
             ring,
             directory,
             mailbox: mailbox.clone(),

@@ -1,0 +1,174 @@
+//! The desk: one thread that reads tapes for all who serve clients, so that none of them waits for a
+//! disk.
+//!
+//! Who wants a block asks for what comes after a position, and is called back. The thread keeps the
+//! cursors that were used last, and the blocks that were read last: many clients that catch up at
+//! about the same place share one read. Questions wait in a bounded queue; who finds it full asks
+//! again later.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::{Block, Cursor, Tape, TapeError};
+use crate::clock::UnixNanos;
+use crate::limits::{DESK_BLOCKS, DESK_CURSORS, DESK_QUEUE, DESK_TAPES};
+
+/// From where to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The record after this number.
+    After(u64),
+    /// The first record with this `ts_out`, ns, or a later one.
+    At(UnixNanos),
+}
+
+/// What the desk found.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The block with the first record that was asked for, and perhaps some before it.
+    Block(Block),
+    /// Nothing there has been recorded yet. The number that is expected next.
+    End {
+        /// That number.
+        expected: u64,
+    },
+    /// It is no longer retained; in words.
+    Gone(String),
+    /// The tape can't be read there; in words.
+    Failed(String),
+}
+
+/// What is called with what was found, on the desk's thread.
+pub type Reply = Box<dyn FnOnce(Found) + Send>;
+
+struct Question {
+    tape: Arc<PathBuf>,
+    from: From,
+    reply: Reply,
+}
+
+/// Where to ask. The thread ends when all of these are gone.
+#[derive(Clone)]
+pub struct Desk {
+    questions: Sender<Question>,
+}
+
+impl Desk {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start() -> io::Result<Self> {
+        let (sender, questions) = bounded(DESK_QUEUE);
+        let clerk =
+            Clerk { tapes: VecDeque::new(), cursors: VecDeque::new(), blocks: VecDeque::new() };
+        thread::Builder::new().name("desk".to_owned()).spawn(move || clerk.run(&questions))?;
+        Ok(Self { questions: sender })
+    }
+
+    /// Asks for what a tape holds from a place on.
+    ///
+    /// # Errors
+    /// The queue is full: ask again later.
+    pub fn ask(&self, tape: &Arc<PathBuf>, from: From, reply: Reply) -> Result<(), Full> {
+        let question = Question { tape: tape.clone(), from, reply };
+        self.questions.try_send(question).map_err(|_| Full)
+    }
+}
+
+/// More questions wait than the desk takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{DESK_QUEUE} reads wait already")]
+pub struct Full;
+
+/// Who sits behind it. What was used last stands at the back.
+struct Clerk {
+    tapes: VecDeque<(Arc<PathBuf>, Tape)>,
+    cursors: VecDeque<(Arc<PathBuf>, Cursor)>,
+    blocks: VecDeque<(Arc<PathBuf>, Block)>,
+}
+
+impl Clerk {
+    fn run(mut self, questions: &Receiver<Question>) {
+        while let Ok(Question { tape, from, reply }) = questions.recv() {
+            reply(self.find(&tape, from));
+        }
+    }
+
+    fn find(&mut self, path: &Arc<PathBuf>, from: From) -> Found {
+        match self.read(path, from) {
+            Ok(found) => found,
+            Err(gone @ TapeError::NotRetained { .. }) => Found::Gone(gone.to_string()),
+            Err(failed) => Found::Failed(failed.to_string()),
+        }
+    }
+
+    fn read(&mut self, path: &Arc<PathBuf>, from: From) -> Result<Found, TapeError> {
+        if let Some(block) = self.kept_block(path, from) {
+            return Ok(Found::Block(block));
+        }
+        let mut cursor = match self.kept_cursor(path, from) {
+            Some(cursor) => cursor,
+            None => {
+                let tape = self.tape(path)?;
+                match from {
+                    From::After(seq) => tape.cursor_after(seq)?,
+                    From::At(time) => tape.cursor_at_time(time)?,
+                }
+            }
+        };
+        let block = cursor.next_block()?;
+        let expected = cursor.expected();
+        push_bounded(&mut self.cursors, (path.clone(), cursor), DESK_CURSORS);
+        let Some(block) = block else { return Ok(Found::End { expected }) };
+        push_bounded(&mut self.blocks, (path.clone(), block.clone()), DESK_BLOCKS);
+        Ok(Found::Block(block))
+    }
+
+    /// A block read lately that holds the record after a position.
+    fn kept_block(&self, path: &Arc<PathBuf>, from: From) -> Option<Block> {
+        let From::After(seq) = from else { return None };
+        let holds = |block: &Block| block.prev_seq() <= seq && seq < block.last_seq();
+        let mut found = self.blocks.iter().rev();
+        found.find(|(of, block)| of == path && holds(block)).map(|(_, block)| block.clone())
+    }
+
+    /// A cursor that stands there.
+    fn kept_cursor(&mut self, path: &Arc<PathBuf>, from: From) -> Option<Cursor> {
+        let From::After(seq) = from else { return None };
+        let stands = |(of, cursor): &(Arc<PathBuf>, Cursor)| {
+            of == path && Some(cursor.expected()) == seq.checked_add(1)
+        };
+        let at = self.cursors.iter().rposition(stands)?;
+        self.cursors.remove(at).map(|(_, cursor)| cursor)
+    }
+
+    /// The tape as it is now.
+    fn tape(&mut self, path: &Arc<PathBuf>) -> Result<&Tape, TapeError> {
+        let at = match self.tapes.iter().position(|(of, _)| of == path) {
+            Some(at) => {
+                self.tapes[at].1.refresh()?;
+                at
+            }
+            None => {
+                let tape = Tape::open(path.as_path())?;
+                push_bounded(&mut self.tapes, (path.clone(), tape), DESK_TAPES);
+                self.tapes.len() - 1
+            }
+        };
+        Ok(&self.tapes[at].1)
+    }
+}
+
+/// Keeps the newest.
+fn push_bounded<T>(kept: &mut VecDeque<T>, new: T, most: usize) {
+    if kept.len() == most {
+        kept.pop_front();
+    }
+    kept.push_back(new);
+}
