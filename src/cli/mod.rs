@@ -9,6 +9,7 @@ mod client;
 mod inspect;
 mod logging;
 mod play;
+mod record;
 mod replay;
 mod serve;
 mod settings;
@@ -24,7 +25,7 @@ use crate::node::config::Config;
 use settings::{Configured, Typed};
 
 const AFTER: &str = "\
-Settings of serve and replay come from flags, else the environment (--flush-interval is \
+Settings of serve, replay and record come from flags, else the environment (--flush-interval is \
 BROADTAPE_FLUSH_INTERVAL), else the file that --config names (flush_interval = \"500us\"), else \
 defaults; --print-config shows them, as such a file.
 
@@ -42,6 +43,7 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Replay(replay::ReplayArgs),
+    Record(record::RecordArgs),
     Bench(Box<bench::BenchArgs>),
     Watch(watch::WatchArgs),
     Inspect(inspect::InspectArgs),
@@ -52,6 +54,7 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Record(args)) => record::run(args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Watch(args)) => watch::run(args),
         Some(Command::Inspect(args)) => inspect::run(&args),

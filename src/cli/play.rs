@@ -31,7 +31,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
 }
 
 /// The feeds.
-fn program(feed: &FeedOptions) -> Result<Program, Early> {
+pub(super) fn program(feed: &FeedOptions) -> Result<Program, Early> {
     let failed = |error: &dyn std::fmt::Display| Early::Failed(error.to_string());
     let one = |feed: Box<dyn Feed>, derive: u32| Program {
         feeds: vec![feed],
@@ -77,7 +77,7 @@ fn say(addresses: &[SocketAddr]) {
 }
 
 /// Watches SIGTERM and SIGINT from here on; each call of what it returns waits for one of them.
-fn stops() -> io::Result<impl AsyncFnMut()> {
+pub(super) fn stops() -> io::Result<impl AsyncFnMut()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move || {

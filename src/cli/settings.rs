@@ -53,6 +53,7 @@ impl<C: Configured> Args for Typed<C> {
                     .action(ArgAction::SetTrue)
                     .help("Print the effective settings and where each came from, and leave"),
             );
+        let argument = |setting| argument(setting, C::COMMAND);
         C::COMMAND.settings().fold(command, |command, setting| command.arg(argument(setting)))
     }
 
@@ -81,7 +82,7 @@ impl<C: Configured> FromArgMatches for Typed<C> {
     }
 }
 
-fn argument(setting: &'static Setting) -> Arg {
+fn argument(setting: &'static Setting, command: settings::Command) -> Arg {
     let default = match setting.default {
         "" => String::new(),
         default => format!(" [default: {default}]"),
@@ -90,6 +91,9 @@ fn argument(setting: &'static Setting) -> Arg {
         Arg::new(setting.key).value_name(setting.value).help(format!("{}{default}", setting.help));
     if setting.key == settings::FILES {
         return arg.num_args(0..).action(ArgAction::Append);
+    }
+    if setting.key == settings::RECORD && command == settings::Command::Record {
+        return arg.value_name("DIR").help("Folder of the tape; what is in it is gone on with");
     }
     let arg = arg.long(setting.flag()).help_heading(setting.group.heading());
     match setting.form {

@@ -151,6 +151,8 @@ pub struct Publisher {
     /// Index time of the last record, ns.
     market_time: UnixNanos,
     stopping: bool,
+    /// The last number before the first record.
+    origin: u64,
 
     bytes: u64,
     by_schema: [u64; SCHEMAS],
@@ -173,6 +175,7 @@ impl Publisher {
         }
         let now = Now::read();
         let batch = BATCH_SLOTS.min(parts.writer.batch_max());
+        let origin = parts.writer.newest();
         let (sender, commands) = bounded(16);
         Ok(Self {
             sources,
@@ -195,6 +198,7 @@ impl Publisher {
             clock_offset: 0,
             market_time: 0,
             stopping: false,
+            origin,
             bytes: 0,
             by_schema: [0; SCHEMAS],
             late: 0,
@@ -426,7 +430,7 @@ impl Publisher {
             state: self.state(),
             epoch: self.epoch,
             seq: self.writer.newest(),
-            records: self.writer.newest(),
+            records: self.writer.newest() - self.origin,
             bytes: self.bytes,
             records_by_schema: by_schema.filter(|(_, count)| *count > 0).collect(),
             late_ns_max: self.late,

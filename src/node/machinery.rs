@@ -11,12 +11,14 @@ use tokio::sync::mpsc;
 
 use super::engine;
 use super::options::{EngineChoice, Options, Start};
+use super::recording::Recording;
 use super::server::{Program, ServerError};
 use crate::clock::Now;
 use crate::feed::publisher::{self, FeedEvent, Handle, Publisher};
-use crate::ring::{Progresses, Ring, ring};
+use crate::ring::{Progresses, Ring, ring_from};
 use crate::shard::command::Mailbox;
 use crate::shard::{self, Shard};
+use crate::tape::recorder::Origin;
 use crate::wire::instrument::Directory;
 
 /// The threads of a server.
@@ -33,6 +35,8 @@ pub(super) struct Machinery {
     pub(super) ring: Ring,
     /// What becomes of the feeds.
     pub(super) events: mpsc::UnboundedReceiver<FeedEvent>,
+    /// The recorder, where there is one.
+    pub(super) recording: Recording,
 }
 
 /// A random number that is not 0.
@@ -47,16 +51,19 @@ pub(super) fn random_epoch() -> io::Result<u64> {
 }
 
 /// Builds the ring and starts shards and publisher. The publisher registers its instruments before
-/// the shards look at the directory, and they have their readers before it publishes.
+/// the shards look at the directory, and they have their readers before it publishes; so has the
+/// recorder.
 pub(super) fn build(
     options: &Options,
     program: Program,
     directory: &Arc<Directory>,
-    epoch: u64,
+    mut recording: Recording,
+    origin: Origin,
 ) -> Result<Machinery, ServerError> {
     let engine = engine::probe(options.engine).map_err(ServerError::Engine)?;
-    let (writer, ring) = ring(options.ring_bytes)?;
-    let progress = Progresses::new(options.shards);
+    let (writer, ring) = ring_from(options.ring_bytes, origin.seq + 1, origin.ts_out)?;
+    let progress = recording.progress(options.shards);
+    let (epoch, recorder) = (origin.epoch, (ring.clone(), ring.reader(), options.shards));
     let (sender, events) = mpsc::unbounded_channel();
     let elastic = program.elastic;
     let mut shards = Vec::new();
@@ -94,9 +101,10 @@ pub(super) fn build(
         epoch,
         events: sender,
     })?;
+    recording.start(recorder, directory, &progress, elastic)?;
     let threads = start_shards(shards, options.pin, engine)?;
     let publisher = publisher.start()?;
-    Ok(Machinery { mailboxes, threads, publisher, progress, ring, events })
+    Ok(Machinery { mailboxes, threads, publisher, progress, ring, events, recording })
 }
 
 fn start_shards(

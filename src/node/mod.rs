@@ -5,6 +5,8 @@ mod engine;
 pub mod http;
 mod machinery;
 pub mod options;
+pub mod record;
+mod recording;
 pub mod report;
 pub mod server;
 mod status;

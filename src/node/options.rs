@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::ClientLimits;
+pub use crate::tape::recorder::{Durability, RecordOptions};
 
 /// What a server is built and run with, whatever its feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Options {
     pub enable_echo: bool,
     /// The bounds on one client.
     pub clients: ClientLimits,
+    /// The tape that is recorded, where one is.
+    pub record: Option<RecordOptions>,
 }
 
 /// How framed bytes reach the kernel.

@@ -6,6 +6,7 @@ use crate::clock::UnixNanos;
 pub use crate::feed::publisher::FeedReport;
 pub use crate::shard::audience::Counts;
 pub use crate::shard::report::{Session, SessionSubscription, ShardReport};
+pub use crate::tape::recorder::RecorderStatus;
 use crate::wire::instrument::Directory;
 
 /// Where pages and metrics ask. Answers come from the threads that own the figures; none of them
@@ -22,6 +23,11 @@ pub trait Status: Send + Sync {
     /// # Errors
     /// Why it is not ready, for people.
     fn readiness(&self) -> Result<(), String>;
+
+    /// The recorder, where there is one.
+    fn recorder(&self) -> Option<RecorderStatus> {
+        None
+    }
 
     /// Connections that never reached a shard, by reason.
     fn refusals(&self) -> Vec<(&'static str, u64)>;

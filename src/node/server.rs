@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::machinery::{Machinery, build, random_epoch};
 use super::options::Options;
+use super::recording::Recording;
 use super::report::Info;
 use super::status::Running;
 use super::upgrade::{Inherited, Offer};
@@ -24,6 +25,7 @@ use crate::gate::{self, Gate};
 use crate::limits::DRAIN_PER_CONNECTION;
 use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
+use crate::tape::TapeError;
 use crate::wire::close::CloseReason;
 use crate::wire::instrument::{Directory, DirectoryError};
 use crate::wire::message::{SourceState, Status as StatusMessage};
@@ -62,6 +64,9 @@ pub enum ServerError {
     /// The ring.
     #[error(transparent)]
     Ring(#[from] RingError),
+    /// The tape that is to be recorded.
+    #[error("can't record: {0}")]
+    Tape(#[from] TapeError),
     /// The feeds.
     #[error(transparent)]
     Feed(#[from] DirectoryError),
@@ -101,10 +106,12 @@ pub fn run<S: AsyncFnMut()>(
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     let (epoch, exit) = (random_epoch()?, program.exit);
     let directory = Arc::new(Directory::default());
-    let machinery = build(options, program, &directory, epoch)?;
+    let recording = Recording::claim(options, epoch)?;
+    let origin = recording.origin(epoch);
+    let machinery = build(options, program, &directory, recording, origin)?;
     let listen = addresses.clone();
     let version = env!("CARGO_PKG_VERSION");
-    let info = Info { version, epoch, started: unix_now(), listen };
+    let info = Info { version, epoch: origin.epoch, started: unix_now(), listen };
     let running = Running {
         info: Arc::new(info),
         directory,
@@ -113,6 +120,7 @@ pub fn run<S: AsyncFnMut()>(
         refusals: Arc::default(),
         draining: Arc::default(),
         unready: Arc::default(),
+        recorder: machinery.recording.watermark(),
     };
     let gate = Arc::new(Gate {
         shards: machinery.mailboxes.clone(),
@@ -221,6 +229,7 @@ impl Server {
             offer.withdraw();
         }
         self.machinery.publisher.stop();
+        self.machinery.recording.end(&mut self.machinery.events).await;
         for mailbox in &self.machinery.mailboxes {
             // A shard that can't be told is stuck; the process ends all the same.
             let _ = mailbox.send(Command::Stop);
@@ -253,11 +262,15 @@ impl Server {
                     return Ok(Stop::Upgraded);
                 }
                 Some(event) = self.machinery.events.recv() => {
-                    tell(&self.machinery.mailboxes, &self.running, &event);
+                    tell(&self.machinery.mailboxes, &event);
                     let failed = event.state == SourceState::Failed;
+                    judge(&self.running, event.state);
                     if self.exit && (failed || event.state == SourceState::Ended) {
                         return Ok(Stop::Over(failed.then_some(event.message)));
                     }
+                }
+                event = self.machinery.recording.event() => {
+                    tell(&self.machinery.mailboxes, &event);
                 }
                 _ = alive.tick() => {
                     if self.machinery.threads.iter().any(JoinHandle::is_finished) {
@@ -293,10 +306,8 @@ impl Server {
     }
 }
 
-/// Says what became of a feed: to the log, to readiness, to the clients.
-fn tell(shards: &[Mailbox], running: &Running, event: &FeedEvent) {
-    let FeedEvent { source, state, since, seq, message } = event;
-    tracing::info!(%source, state = state.name(), %message, "feed");
+/// Is a server whose feed has come to this ready?
+fn judge(running: &Running, state: SourceState) {
     match state {
         SourceState::Stalled | SourceState::Ended | SourceState::Failed => {
             running.unready.store(true, Relaxed);
@@ -304,6 +315,12 @@ fn tell(shards: &[Mailbox], running: &Running, event: &FeedEvent) {
         SourceState::Resumed => running.unready.store(false, Relaxed),
         SourceState::Lapped | SourceState::ClockStepped => {}
     }
+}
+
+/// Says what became of a feed, a clock or the recorder: to the log, to the clients.
+fn tell(shards: &[Mailbox], event: &FeedEvent) {
+    let FeedEvent { source, state, since, seq, message } = event;
+    tracing::info!(%source, state = state.name(), %message, "status");
     let mut text = Vec::new();
     StatusMessage { source, state: *state, since: *since, message }.write(&mut text);
     let text: Arc<str> = String::from_utf8_lossy(&text).into();

@@ -11,10 +11,11 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::http;
-use super::report::{FeedReport, Info, Session, ShardReport, Status};
+use super::report::{FeedReport, Info, RecorderStatus, Session, ShardReport, Status};
 use crate::feed::publisher::Handle;
 use crate::gate::{Pages, Refusals};
 use crate::shard::command::{Command, Mailbox};
+use crate::tape::recorder::Watermark;
 use crate::wire::instrument::Directory;
 
 /// A thread that does not answer within this is stuck; the page says what the others know.
@@ -30,6 +31,7 @@ pub(super) struct Running {
     pub(super) refusals: Arc<Refusals>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) unready: Arc<AtomicBool>,
+    pub(super) recorder: Option<Arc<Watermark>>,
 }
 
 impl Running {
@@ -74,6 +76,10 @@ impl Status for Running {
             true => Err("the feed has stalled, ended or failed".to_owned()),
             false => Ok(()),
         }
+    }
+
+    fn recorder(&self) -> Option<RecorderStatus> {
+        self.recorder.as_ref().map(|watermark| watermark.status())
     }
 
     fn refusals(&self) -> Vec<(&'static str, u64)> {

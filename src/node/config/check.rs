@@ -12,11 +12,12 @@ use super::settings::{self, Command};
 use super::typed::{Given, Typed};
 use crate::limits::{
     CLIENT_MESSAGE_MAX, ClientLimits, ECHO_MESSAGE_MAX, HEARTBEAT_BUSY, INSTRUMENTS_MAX,
-    LISTENERS_MAX, QUEUE_MIN, RING_MAX, RING_MIN, SHARDS_MAX, SIM_RATE_MAX, SIM_SYMBOLS_MAX,
-    SUBSCRIPTIONS_MAX,
+    LISTENERS_MAX, QUEUE_MIN, RING_MAX, RING_MIN, SEGMENT_BYTES, SHARDS_MAX, SIM_RATE_MAX,
+    SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
 };
 use crate::node::options::{
-    EngineChoice, FeedOptions, LogFormat, LogOptions, Options, Speed, Start,
+    Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, Options, RecordOptions, Speed,
+    Start,
 };
 use crate::node::units;
 
@@ -31,7 +32,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// [`ConfigError`]: the first value that is wrong.
 pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
     let shards = one(typed, "shards", shards)?;
+    let record = record(typed)?;
+    if record.is_some() && shards == SHARDS_MAX {
+        let Given { texts, origin } = get(typed, "shards");
+        let reason = format!("with record, it is at most {}", SHARDS_MAX - 1);
+        return Err(bad("shards", texts.join(","), origin, &reason));
+    }
     Ok(Options {
+        record,
         listen: listen(typed)?,
         shards,
         ring_bytes: size(typed, "ring", RING_MIN..=RING_MAX)?,
@@ -49,6 +57,59 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         handshake: time(typed, "handshake_timeout", Duration::from_millis(100)..=MINUTE)?,
         enable_echo: one(typed, "enable_echo", switch)?,
         clients: clients(typed)?,
+    })
+}
+
+/// What is recorded, where anything is.
+fn record(typed: &Typed) -> Result<Option<RecordOptions>, ConfigError> {
+    let folder = one(typed, settings::RECORD, |text| match text {
+        "" => Err("it is the path of a folder, or none"),
+        "none" => Ok(None),
+        path => Ok(Some(PathBuf::from(path))),
+    })?;
+    let (_, least, most) = SEGMENT_BYTES;
+    let options = RecordOptions {
+        folder: folder.clone().unwrap_or_default(),
+        durability: one(typed, "durability", durability)?,
+        segment_bytes: size(typed, "segment_bytes", least..=most)? as u64,
+        segment_time: time(typed, "segment_time", SECOND..=24 * 7 * HOUR)?,
+        retain_bytes: or_none(typed, "retain_bytes", |text| match units::bytes(text) {
+            Err(error) => Err(error.to_string()),
+            Ok(bytes) if bytes >= least => Ok(bytes as u64),
+            Ok(_) => Err(format!("it is at least {least} bytes")),
+        })?,
+        retain_time: or_none(typed, "retain_time", |text| match units::duration(text) {
+            Err(error) => Err(error.to_string()),
+            Ok(time) if time >= SECOND => Ok(time),
+            Ok(_) => Err(format!("it is at least {SECOND:?}")),
+        })?,
+        compress: one(typed, "record_compress", switch)?,
+    };
+    Ok(folder.map(|_| options))
+}
+
+fn durability(text: &str) -> Result<Durability, &'static str> {
+    let wrong = "it is none, commit, or interval=TIME with TIME from 1ms to 1h";
+    match text.split_once('=') {
+        None if text == "none" => Ok(Durability::None),
+        None if text == "commit" => Ok(Durability::Commit),
+        Some(("interval", time)) => match units::duration(time).map_err(|_| wrong)? {
+            time if (1000 * MICROSECOND..=HOUR).contains(&time) => Ok(Durability::Interval(time)),
+            _ => Err(wrong),
+        },
+        _ => Err(wrong),
+    }
+}
+
+/// A value that may be `none`.
+fn or_none<T>(
+    typed: &Typed,
+    key: &'static str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, ConfigError> {
+    one(typed, key, |text| match text {
+        "none" => Ok(None),
+        _ => parse(text).map(Some).map_err(|error| format!("{error}, or none")),
     })
 }
 

@@ -73,6 +73,9 @@ pub enum ConfigError {
         /// What would be right.
         reason: String,
     },
+    /// A recording to nowhere.
+    #[error("no folder to record to: give one, as in broadtape record tapes/today")]
+    NoFolder,
     /// A replay of nothing.
     #[error("no files to replay: give at least one, as in broadtape replay day.dbn.zst")]
     NoFiles,

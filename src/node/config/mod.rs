@@ -52,8 +52,12 @@ impl Config {
         }
         typed.add_environment(environment)?;
         typed.add_flags(flags);
+        let options = check::options(&typed)?;
+        if command == Command::Record && options.record.is_none() {
+            return Err(ConfigError::NoFolder);
+        }
         Ok(Self {
-            options: check::options(&typed)?,
+            options,
             feed: check::feed(&typed, command)?,
             log: check::log(&typed)?,
             effective: command.settings().map(|setting| (setting, typed.get(setting))).collect(),

@@ -13,6 +13,8 @@ pub enum Group {
     Market,
     /// The feed of `replay`.
     Recording,
+    /// What is recorded, and how.
+    Tape,
 }
 
 impl Group {
@@ -24,6 +26,7 @@ impl Group {
             Self::Log => "Log",
             Self::Market => "Market",
             Self::Recording => "Recording",
+            Self::Tape => "Tape",
         }
     }
 }
@@ -35,16 +38,19 @@ pub enum Command {
     Serve,
     /// `broadtape replay`
     Replay,
+    /// `broadtape record`
+    Record,
 }
 
 impl Command {
     /// The settings it has, in the order of the table.
     pub fn settings(self) -> impl Iterator<Item = &'static Setting> {
-        let without = match self {
-            Self::Serve => Recording,
-            Self::Replay => Market,
+        let has = move |setting: &&Setting| match self {
+            Self::Serve => setting.group != Recording,
+            Self::Replay => setting.group != Market,
+            Self::Record => matches!(setting.group, Market | Tape | Log) || setting.key == "ring",
         };
-        SETTINGS.iter().filter(move |setting| setting.group != without)
+        SETTINGS.iter().filter(has)
     }
 
     /// Its name.
@@ -52,6 +58,7 @@ impl Command {
         match self {
             Self::Serve => "serve",
             Self::Replay => "replay",
+            Self::Record => "record",
         }
     }
 }
@@ -101,6 +108,9 @@ impl Setting {
 /// The one setting that is no flag: the files of `broadtape replay FILE…`.
 pub const FILES: &str = "files";
 
+/// The folder that is recorded to: a flag, but for `broadtape record DIR`.
+pub const RECORD: &str = "record";
+
 /// What the environment variables begin with.
 pub const PREFIX: &str = "BROADTAPE_";
 
@@ -129,7 +139,7 @@ const fn row(
 }
 
 use Form::{List, Number, Switch, Text};
-use Group::{Clients, Log, Market, Recording, Server};
+use Group::{Clients, Log, Market, Recording, Server, Tape};
 
 /// Every setting. The defaults are those of [`limits`](crate::limits); a test holds them equal.
 #[rustfmt::skip]
@@ -158,6 +168,14 @@ pub const SETTINGS: &[Setting] = &[
     row(Server, "upgrade", Text, "PATH|none", "none", "Unix socket where a newer process takes the listening sockets over; where one waits there, take them over from it"),
     row(Server, "handshake_timeout", Text, "DURATION", "5s", "Longest from accept to the answer"),
     row(Server, "enable_echo", Switch, "BOOL", "false", "Serve /v1/echo, for WebSocket conformance tests"),
+
+    row(Tape, RECORD, Text, "DIR|none", "none", "Record everything that is published to this folder, and go on with the tape that is in it"),
+    row(Tape, "durability", Text, "WHEN", "interval=1s", "When a record counts as recorded: none or interval=TIME: once the system has it (interval: fdatasync this often); commit: after fdatasync"),
+    row(Tape, "segment_bytes", Text, "SIZE", "256MiB", "Begin a new file at this size"),
+    row(Tape, "segment_time", Text, "DURATION", "1h", "Begin a new file at this age"),
+    row(Tape, "retain_bytes", Text, "SIZE|none", "none", "Remove the oldest files where all are more than this"),
+    row(Tape, "retain_time", Text, "DURATION|none", "none", "Remove files whose records are all older than this"),
+    row(Tape, "record_compress", Switch, "BOOL", "false", "Compress what is recorded with zstd"),
 
     row(Clients, "queue", Text, "SIZE", "1MiB", "Unsent bytes that a client may have before it counts as slow"),
     row(Clients, "heartbeat", Text, "DURATION", "1s", "Heartbeat on a quiet connection"),

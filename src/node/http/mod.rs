@@ -11,6 +11,7 @@ mod metrics;
 mod overview;
 mod query;
 mod refusal;
+mod tape;
 #[cfg(test)]
 mod tests;
 
@@ -144,15 +145,20 @@ async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refus
         Page::Healthz => Reply::new(TEXT, "ok\n"),
         Page::Readyz => {
             status.readiness().map_err(not_ready)?;
-            Reply::new(TEXT, "ready\n")
+            // Who streams is ready; that nothing is recorded is for people to know.
+            let failure = status.recorder().and_then(|recorder| recorder.health.failure);
+            match failure {
+                Some(failure) => Reply::new(TEXT, format!("ready; not recording: {failure}\n")),
+                None => Reply::new(TEXT, "ready\n"),
+            }
         }
         Page::Metrics => {
             let (feed, shards) = (status.feed().await, status.shards().await);
             let ready = status.readiness().is_ok();
-            Reply::new(
-                PROMETHEUS,
-                metrics::page(status.info(), ready, &feed, &shards, &status.refusals()),
-            )
+            let recorder = status.recorder();
+            let page = metrics::page(status.info(), ready, &feed, &shards, &status.refusals());
+            let tape = recorder.map(|recorder| tape::page(&recorder));
+            Reply::new(PROMETHEUS, page + &tape.unwrap_or_default())
         }
         Page::Status => Reply::new(JSON, overview::status(status).await),
         Page::Latency => Reply::new(JSON, overview::latency(status).await),

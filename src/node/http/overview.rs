@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::decimal::Decimal;
+use super::tape::Recorder;
 use crate::clock::unix_now;
 use crate::latency::{Latency, Stage, Summary};
 use crate::node::report::{FeedReport, Info, ShardReport, Status};
@@ -18,6 +19,8 @@ struct Overview<'a> {
     /// Why it is not ready; null where it is.
     not_ready: Option<String>,
     feed: Feed<'a>,
+    /// Null where nothing is recorded.
+    recorder: Option<Recorder>,
     shards: Vec<Shard>,
     latency: Vec<Line>,
 }
@@ -111,6 +114,7 @@ pub(super) async fn status(status: &impl Status) -> Vec<u8> {
         listen: listen.iter().map(ToString::to_string).collect(),
         not_ready: status.readiness().err(),
         feed: feed_of(&feed),
+        recorder: status.recorder().map(|recorder| super::tape::overview(&recorder)),
         shards: shards.iter().map(shard_of).collect(),
         latency: Stage::ALL.map(|stage| line(stage, latency.summary(stage))).into(),
     })

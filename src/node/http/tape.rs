@@ -1,0 +1,71 @@
+//! The recorder on the pages: its metrics, and its part of `/v1/status`.
+
+use serde::Serialize;
+
+use super::decimal::Decimal;
+use super::exposition::{Exposition, Kind};
+use crate::node::report::RecorderStatus;
+
+use Kind::{Counter, Gauge};
+
+/// A figure of the recorder: its metric, what that is, what it counts, where the status has it.
+type Figure = (&'static str, Kind, &'static str, fn(&RecorderStatus) -> u64);
+
+#[rustfmt::skip]
+const FIGURES: [Figure; 11] = [
+    ("broadtape_tape_recording", Gauge, "1 while the recorder records, 0 while its disk is lost.", |r| u64::from(r.health.failure.is_none())),
+    ("broadtape_tape_recorded_seq", Gauge, "Sequence of the last record that counts as recorded.", |r| r.recorded),
+    ("broadtape_tape_durable_seq", Gauge, "Sequence of the last record that is known to be on the disk.", |r| r.durable),
+    ("broadtape_tape_oldest_seq", Gauge, "Sequence of the oldest record that is retained.", |r| r.oldest),
+    ("broadtape_tape_records_total", Counter, "Records written.", |r| r.records),
+    ("broadtape_tape_bytes_total", Counter, "Bytes written.", |r| r.bytes),
+    ("broadtape_tape_holes_total", Counter, "Runs of records that were lost before they were recorded.", |r| r.holes),
+    ("broadtape_tape_lost_records_total", Counter, "Records in them.", |r| r.lost),
+    ("broadtape_tape_segments_total", Counter, "Segment files begun.", |r| r.segments),
+    ("broadtape_tape_failures_total", Counter, "Times that the disk failed.", |r| r.failures),
+    ("broadtape_tape_size_bytes", Gauge, "Bytes of the segment files, as of the last look.", |r| r.size),
+];
+
+/// Its metrics.
+pub(super) fn page(recorder: &RecorderStatus) -> String {
+    let mut page = Exposition::default();
+    for (name, kind, help, figure) in FIGURES {
+        page.family(name, kind, help);
+        page.sample(name, &[], figure(recorder));
+    }
+    page.finish()
+}
+
+/// Its part of `/v1/status`.
+#[derive(Serialize)]
+pub(super) struct Recorder {
+    /// Why it does not record; null where it does.
+    failure: Option<String>,
+    since: Decimal,
+    recorded_seq: Decimal,
+    durable_seq: Decimal,
+    oldest_seq: Decimal,
+    records: Decimal,
+    bytes: Decimal,
+    holes: Decimal,
+    lost: Decimal,
+    failures: Decimal,
+    size: Decimal,
+}
+
+/// The same as `/v1/status` has it.
+pub(super) fn overview(recorder: &RecorderStatus) -> Recorder {
+    Recorder {
+        failure: recorder.health.failure.clone(),
+        since: Decimal(recorder.health.since),
+        recorded_seq: Decimal(recorder.recorded),
+        durable_seq: Decimal(recorder.durable),
+        oldest_seq: Decimal(recorder.oldest),
+        records: Decimal(recorder.records),
+        bytes: Decimal(recorder.bytes),
+        holes: Decimal(recorder.holes),
+        lost: Decimal(recorder.lost),
+        failures: Decimal(recorder.failures),
+        size: Decimal(recorder.size),
+    }
+}
