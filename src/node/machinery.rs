@@ -17,6 +17,7 @@ use crate::clock::Now;
 use crate::feed::publisher::{self, FeedEvent, Handle, Publisher};
 use crate::ring::{Progresses, Ring, ring_from};
 use crate::shard::command::Mailbox;
+use crate::shard::course::Tape;
 use crate::shard::{self, Shard};
 use crate::tape::recorder::Origin;
 use crate::wire::instrument::Directory;
@@ -66,6 +67,10 @@ pub(super) fn build(
     let (epoch, recorder) = (origin.epoch, (ring.clone(), ring.reader(), options.shards));
     let (sender, events) = mpsc::unbounded_channel();
     let elastic = program.elastic;
+    let tape = match &options.record {
+        Some(record) => Some(Tape::of(&record.folder)?),
+        None => None,
+    };
     let mut shards = Vec::new();
     for id in 0..options.shards {
         let (poll, waker) = shard::run::poller()?;
@@ -74,7 +79,7 @@ pub(super) fn build(
             id,
             ring: ring.clone(),
             reader: ring.reader(),
-            tape: None,
+            tape: tape.clone(),
             directory: directory.clone(),
             mailbox: Mailbox::new(waker),
             poll,

@@ -1,6 +1,7 @@
 //! Where a connection that is not live reads on: the ring, or the tape behind it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,16 @@ pub struct Tape {
     pub desk: Desk,
     /// Its folder.
     pub folder: Arc<PathBuf>,
+}
+
+impl Tape {
+    /// That in a folder, with a desk of its own.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn of(folder: &Path) -> io::Result<Self> {
+        Ok(Self { desk: Desk::start()?, folder: Arc::new(folder.to_owned()) })
+    }
 }
 
 /// A way through the records of this run, oldest first.

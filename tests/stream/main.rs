@@ -2,6 +2,7 @@
 //! that holds every frame to `docs/protocol.md` (`ledger`) whatever else a test looks at.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
+mod catchup;
 mod client;
 mod closing;
 mod encodings;
