@@ -10,10 +10,12 @@ mod inspect;
 mod logging;
 mod play;
 mod record;
+mod repair;
 mod replay;
 mod serve;
 mod settings;
 mod units;
+mod verify;
 mod watch;
 
 use std::io::Write;
@@ -47,6 +49,8 @@ enum Command {
     Bench(Box<bench::BenchArgs>),
     Watch(watch::WatchArgs),
     Inspect(inspect::InspectArgs),
+    Verify(verify::VerifyArgs),
+    Repair(repair::RepairArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -58,6 +62,8 @@ pub fn run() -> ExitCode {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Watch(args)) => watch::run(args),
         Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Repair(args)) => repair::run(&args),
         None => help(),
     }
 }

@@ -29,6 +29,11 @@ impl Name {
         Self { first_seq, turn, path: folder.join(file) }
     }
 
+    /// A segment under whatever name.
+    pub(super) fn any(path: &Path) -> Self {
+        Self::of(path).unwrap_or_else(|| Self { first_seq: 1, turn: 0, path: path.to_owned() })
+    }
+
     /// What a path says; none where it is no segment's.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let stem = path.file_name()?.to_str()?.strip_suffix(".tape")?;

@@ -47,10 +47,12 @@ mod index;
 mod layout;
 mod read;
 pub mod recorder;
+mod repair;
 mod segment;
 mod symbols;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod walk;
 mod write;
 
@@ -58,3 +60,5 @@ pub use block::Block;
 pub use cursor::Cursor;
 pub use error::{Damage, Loss, TapeError};
 pub use read::Tape;
+pub use repair::repair;
+pub use verify::{Report, SegmentReport, verify};

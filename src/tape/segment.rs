@@ -202,7 +202,7 @@ pub(super) fn start(file: &Arc<SegmentFile>) -> Result<Option<(Walk, Option<Dama
 }
 
 /// The index of a segment that was sealed and is whole there.
-fn sealed(file: &SegmentFile, walk: &Walk) -> Result<Option<Index>, TapeError> {
+pub(super) fn sealed(file: &SegmentFile, walk: &Walk) -> Result<Option<Index>, TapeError> {
     let Some(at) = file.seal()?.filter(|at| *at >= SEGMENT_HEAD as u64) else { return Ok(None) };
     let Ok(frame) = file.frame(at)? else { return Ok(None) };
     let ours = frame.head.kind() == Some(Kind::Seal) && frame.head.epoch == walk.epoch;

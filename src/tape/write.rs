@@ -123,7 +123,11 @@ impl SegmentWriter {
         self.table(Kind::Definitions, count, &records)
     }
 
-    fn table(&mut self, kind: Kind, count: u32, entries: &[u8]) -> io::Result<()> {
+    /// Appends a table of instruments or definitions; nothing where it is empty.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn table(&mut self, kind: Kind, count: u32, entries: &[u8]) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }

@@ -4,6 +4,7 @@
 mod damage;
 mod reading;
 mod recording;
+mod repairing;
 mod restart;
 mod world;
 
