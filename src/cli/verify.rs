@@ -103,6 +103,9 @@ fn line(segment: &SegmentReport) -> String {
     if segment.void > 0 {
         let _ = write!(out, "; {} records void after a failed sync", show_count(segment.void));
     }
+    if segment.skipped > 0 {
+        let _ = write!(out, "; after a restart, {} numbers unused", show_count(segment.skipped));
+    }
     let (bytes, reason) = &segment.tail;
     if *bytes > 0 && !segment.sealed {
         let _ = write!(out, "; {bytes} bytes at its end never counted: {reason}");

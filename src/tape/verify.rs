@@ -48,6 +48,8 @@ pub struct SegmentReport {
     pub void: u64,
     /// Was it ended in order?
     pub sealed: bool,
+    /// Numbers that were left out before it: the tape before it was not ended in order.
+    pub skipped: u64,
     /// Bytes behind the last block, and why they are none.
     pub tail: (u64, String),
 }
@@ -58,10 +60,11 @@ impl Report {
         self.damage.iter().map(|damage| damage.lost.records()).sum()
     }
 
-    /// A block of `count` records that follows what came before.
-    fn add(&mut self, (first, last): (u64, u64), prev_seq: u64, times: (u64, u64), count: u64) {
-        let expected = self.seqs.map_or(prev_seq, |(_, last)| last).max(prev_seq) + 1;
-        if self.seqs.is_some() && first > expected {
+    /// A block of `count` records that follows what came before; what was `given` before its segment
+    /// is no hole.
+    fn add(&mut self, (first, last): (u64, u64), given: u64, times: (u64, u64), count: u64) {
+        let expected = self.seqs.map_or(given, |(_, last)| last.max(given)) + 1;
+        if first > expected {
             self.holes_total += 1;
             if self.holes.len() < TAPE_HOLES_SHOWN {
                 let (from_seq, to_seq) = (expected, first - 1);
@@ -102,7 +105,8 @@ pub fn verify(path: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Report,
         report.damage.extend(prior.as_ref().and_then(|prior| missing(prior, &walk)));
         report.damage.extend(damage);
         let last = last_that_counts(&names[at + 1..])?;
-        prior = Some(report.segment(walk, last, &mut |bytes| progress(bytes, total))?);
+        let first_seq = name.first_seq;
+        prior = Some(report.segment(walk, first_seq, last, &mut |bytes| progress(bytes, total))?);
     }
     match report.segments.iter().any(|segment| !segment.is_stub()) {
         true => Ok(report),
@@ -143,11 +147,13 @@ impl Report {
     fn segment(
         &mut self,
         mut walk: Walk,
+        first_seq: u64,
         last: Option<u64>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Walk, TapeError> {
-        let told = sealed(&walk.file, &walk)?;
+        let (told, given) = (sealed(&walk.file, &walk)?, first_seq.saturating_sub(1));
         let mut found = SegmentReport::stub(&Name::any(&walk.file.path), walk.file.len()?);
+        found.skipped = given.saturating_sub(walk.last_seq);
         let (mut index, mut at, damaged) = (Index::default(), 0, self.damage.len());
         loop {
             match walk.next()? {
@@ -159,7 +165,7 @@ impl Report {
                     let count = block.len() as u64;
                     let seqs = (block.first_seq(), block.last_seq());
                     let times = (block.first_ts_out(), block.last_ts_out());
-                    self.add(seqs, block.prev_seq(), times, count);
+                    self.add(seqs, block.prev_seq().max(given), times, count);
                     found.records += count;
                     index.add(frame.offset, &frame.head, block.bytes());
                 }
@@ -197,7 +203,7 @@ impl SegmentReport {
     fn stub(name: &Name, bytes: u64) -> Self {
         let path = name.path.clone();
         let tail = (bytes, "neither a head nor a block".to_owned());
-        Self { path, bytes, records: 0, void: 0, sealed: false, tail }
+        Self { path, bytes, records: 0, void: 0, sealed: false, skipped: 0, tail }
     }
 
     /// Is there nothing in it?

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Kills a recording server N times (default 200) at random points, and after each holds its tape
+# against what a subscriber received and what had counted as recorded: tools/kill.sh [N [SEED]]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export BROADTAPE_KILLS=${1:-200} BROADTAPE_SEED=${2:-$RANDOM}
+echo "seed $BROADTAPE_SEED"
+exec cargo test --release --quiet --test tape -- --nocapture --exact \
+    kill::nothing_that_counted_as_recorded_is_lost
