@@ -222,6 +222,16 @@ pub const DESK_BLOCKS: usize = 64;
 pub const TAPE_RETRY_READ: Duration = Duration::from_millis(50);
 /// See [`TAPE_RETRY_READ`].
 pub const TAPE_RETRIES: u32 = 20;
+/// Bytes of the name of a recording.
+pub const RECORDING_NAME: usize = 128;
+/// The slowest and the fastest that a client can have a recording replayed, times its own pace.
+pub const REPLAY_SPEEDS: (f64, f64) = (0.01, 1000.0);
+/// Records of one step of a replay.
+pub const REPLAY_STEP_MAX: u64 = 1_000_000;
+/// Records that a replay looks at in one turn.
+pub const REPLAY_RECORDS_PER_TURN: usize = 4096;
+/// Replays of one shard at once.
+pub const REPLAYS_MAX: usize = 1024;
 /// Connections of one shard that catch up from the tape at once.
 pub const CATCHUP_MAX: usize = 1024;
 /// Bytes of a segment (`--segment-bytes`): default, least, most.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use crate::shard::interest::Interest;
 use crate::wire::instrument::{Directory, Instrument};
-use crate::wire::symbols::Pattern;
+use crate::wire::symbols::{Pattern, Symbol};
 
 /// An instrument's place in the directory, dense from 0.
 pub type Index = u32;
@@ -73,6 +74,35 @@ impl Catalog {
             .filter(|(symbol, _)| pattern.matches(symbol))
             .flat_map(|(_, indices)| indices.iter().copied())
             .collect()
+    }
+
+    /// Adds the instruments that a list means to an interest that has none; the names that nobody
+    /// has.
+    pub fn resolve(&self, symbols: &[Symbol], interest: &mut Interest) -> Vec<String> {
+        let mut unknown = Vec::new();
+        let Interest { instruments, named, patterns, .. } = interest;
+        for symbol in symbols {
+            match symbol {
+                Symbol::Pattern(pattern) => {
+                    instruments.extend(self.matching(pattern));
+                    patterns.push(pattern.clone());
+                }
+                Symbol::Name(name) => match self.named(name) {
+                    [] => unknown.push(name.clone()),
+                    found => named.extend_from_slice(found),
+                },
+            }
+        }
+        patterns.sort_unstable();
+        named.sort_unstable();
+        named.dedup();
+        instruments.extend_from_slice(named);
+        instruments.sort_unstable();
+        instruments.dedup();
+        if patterns.is_empty() {
+            named.clear();
+        }
+        unknown
     }
 }
 

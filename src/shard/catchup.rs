@@ -118,7 +118,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// A reader of what follows a position, where the ring has that and the shard has come to it.
-    fn ring_from(&self, after: u64) -> Option<Reader> {
+    pub(super) fn ring_from(&self, after: u64) -> Option<Reader> {
         self.ring.reader_after(after).ok().filter(|reader| reader.seq() <= self.reader.seq())
     }
 
@@ -159,6 +159,7 @@ impl<E: Engine> Shard<E> {
         match errand {
             Errand::Locate => self.located(token, found),
             Errand::CatchUp => self.block_read(token, found),
+            Errand::Replay(id) => self.replay_read(token, id, found),
         }
     }
 
@@ -176,6 +177,7 @@ impl<E: Engine> Shard<E> {
                 passage.retry = Some(now + TAPE_RETRY_READ);
             }
             Found::End { .. } => self.skip_to_ring(token, "not_recorded"),
+            Found::Tape(_) => {}
             Found::Gone(_) => self.skip_to_ring(token, "not_retained"),
             Found::Failed(reason) => {
                 tracing::error!(%reason, "what a client missed can't be read");
@@ -278,6 +280,7 @@ impl<E: Engine> Shard<E> {
             }
             Found::End { expected } => Located::At(Passage::after(expected - 1)),
             Found::Gone(words) => gone(words),
+            Found::Tape(_) => return,
             Found::Failed(words) => Located::Not(ControlError::new(ErrorCode::Internal, words)),
         };
         self.connections[token as usize].located = Some(Box::new(located));

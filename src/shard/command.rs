@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::limits::COMMAND_QUEUE;
 use crate::ring::Wake;
+use crate::shard::replay::Opened;
 use crate::shard::report::{Session, ShardReport};
 use crate::tape::desk::Found;
 use crate::wire::close::CloseReason;
@@ -47,6 +48,8 @@ pub enum Errand {
     Locate,
     /// To go on catching up.
     CatchUp,
+    /// For this replay.
+    Replay(u32),
 }
 
 /// A request from the control plane.
@@ -97,6 +100,15 @@ pub enum Command {
         errand: Errand,
         /// What was found.
         found: Found,
+    },
+    /// A recording has been opened for a connection's replay, or can't be.
+    Opened {
+        /// As of [`Command::Read`].
+        token: u32,
+        /// As of [`Command::Read`].
+        session: u64,
+        /// The recording, or why not.
+        opened: Result<Opened, String>,
     },
     /// End the thread; what is left of connections is cut off.
     Stop,

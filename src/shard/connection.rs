@@ -18,6 +18,7 @@ use crate::shard::changed::Changed;
 use crate::shard::command::Speech;
 use crate::shard::interest::Interest;
 use crate::shard::joining::Joining;
+use crate::shard::replay::Play;
 use crate::socket::backlog::Backlog;
 use crate::socket::read::Guard;
 use crate::wire::close::CloseReason;
@@ -255,6 +256,12 @@ pub struct Connection {
     pub deferred: VecDeque<(Request, UnixNanos)>,
     /// The position that its next request wants to start from, while that is looked for.
     pub located: Option<Box<Located>>,
+    /// Its replay.
+    pub replay: Option<Box<Play>>,
+    /// Its wish for one, while the recording is opened, and when it came.
+    pub opening: Option<Box<(Request, UnixNanos)>>,
+    /// The number the next replay gets.
+    pub next_replay: u32,
     /// Messages it may send.
     pub allowance: Allowance,
     /// When it was last sent anything but a heartbeat.
@@ -301,6 +308,9 @@ impl Connection {
             next_id: 1,
             deferred: VecDeque::new(),
             located: None,
+            replay: None,
+            opening: None,
+            next_replay: 1,
             allowance: Allowance::new(limits, now.mono),
             last_data: now.mono,
             last_heartbeat: now.mono,

@@ -109,6 +109,23 @@ impl Passage {
         self.after = seq;
     }
 
+    /// Has it been filled once?
+    pub fn is_set(&self) -> bool {
+        self.next > 0
+    }
+
+    /// The next record and its number.
+    pub fn peek(&self) -> Option<(u64, Bytes)> {
+        let length = record::length(&self.rest);
+        (length > 0).then(|| (self.next, self.rest.slice(..length)))
+    }
+
+    /// Passes the next record.
+    pub fn pop(&mut self) {
+        let _ = self.rest.split_to(record::length(&self.rest));
+        (self.after, self.next) = (self.next, self.next + 1);
+    }
+
     /// Is nothing left of the block?
     pub fn is_dry(&self) -> bool {
         self.rest.is_empty()

@@ -90,6 +90,14 @@ impl<'a> Framer<'a> {
         self.close(self.stamp.last);
     }
 
+    /// Ends the last frame with the number of its last record as its cursor.
+    pub fn finish_at_last(mut self) {
+        if let Some(open) = &self.open {
+            let cursor = open.seq;
+            self.close(cursor);
+        }
+    }
+
     fn close(&mut self, cursor: u64) {
         let Some(open) = self.open.take() else { return };
         let payload = open.start + HEAD_DATA;

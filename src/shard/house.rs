@@ -78,7 +78,10 @@ impl<E: Engine> Shard<E> {
         let paced = ticks.filter(|(rate, _)| self.audiences.is_paced(*rate));
         let tick = paced.map(|(_, at)| timeline.instant_at(*at)).min();
         let flush = self.flush_interval.map(|_| self.next_drain).filter(|at| *at > now.mono);
-        [tick, flush].into_iter().flatten().fold(self.timers.sweep, Instant::min)
+        [tick, flush, self.next_replay_due()]
+            .into_iter()
+            .flatten()
+            .fold(self.timers.sweep, Instant::min)
     }
 
     /// Releases the states of audiences with a rate on the common time grid.
@@ -355,6 +358,7 @@ impl<E: Engine> Shard<E> {
     /// Gives back what a connection holds of the shard.
     fn part(&mut self, token: u32) {
         self.drop_images(token);
+        self.end_replay(token);
         let Self { connections, audiences, progress, tally, id, .. } = self;
         let connection = &mut connections[token as usize];
         connection.leave(token, audiences);

@@ -11,7 +11,7 @@ use crate::limits::{
 use crate::shard::Shard;
 use crate::shard::command::{Arrival, Speech};
 use crate::shard::connection::{Connection, Farewell};
-use crate::shard::run::WAKER;
+use crate::shard::run::ALARM;
 use crate::socket::read::{Event, Violation};
 use crate::socket::write::Engine;
 use crate::wire::close::CloseReason;
@@ -92,7 +92,7 @@ impl<E: Engine> Shard<E> {
     /// Notes what the poller's events say.
     pub(super) fn note_readiness(&mut self) {
         let events = std::mem::replace(&mut self.events, mio::Events::with_capacity(0));
-        for event in events.iter().filter(|event| event.token() != WAKER) {
+        for event in events.iter().filter(|event| event.token() < ALARM) {
             let token = event.token().0 as u32;
             let Some(connection) = self.connections.get_mut(token as usize) else { continue };
             if event.is_writable() && !connection.writable {

@@ -50,6 +50,14 @@ pub struct Snapshot {
     pub open: bool,
 }
 
+impl Snapshot {
+    /// The mappings of a subscription's instruments, and no states.
+    pub fn of_mappings(subscription: u32, seq: u64, known: usize) -> Self {
+        let (states, books, sending, done, open) = (false, false, None, 0, false);
+        Self { subscription, seq, states, books, sending, done, known, open }
+    }
+}
+
 /// What a connection still has to get before it is live.
 pub struct Joining {
     /// Snapshots, first first.

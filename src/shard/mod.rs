@@ -9,6 +9,7 @@
 //! Order on a connection: a request is answered, and its snapshot stands for a position, before the
 //! turn reads the ring; so live records follow from the next position on.
 
+mod alarm;
 pub mod audience;
 mod books;
 pub mod cache;
@@ -24,6 +25,7 @@ mod house;
 mod inbound;
 pub mod interest;
 mod joining;
+mod replay;
 pub mod report;
 pub mod run;
 mod slow;
@@ -45,6 +47,7 @@ use crate::limits::{
     TURN_SLOTS,
 };
 use crate::ring::{Progresses, Reader, Ring, Segment};
+use crate::shard::alarm::Alarm;
 use crate::shard::audience::Audiences;
 use crate::shard::books::Books;
 use crate::shard::cache::{Cache, Key};
@@ -104,6 +107,7 @@ pub struct Shard<E = Readiness> {
     elastic: bool,
     mailbox: Mailbox,
     poll: Poll,
+    alarm: Option<Alarm>,
     events: Events,
     engine: E,
 
@@ -122,10 +126,11 @@ pub struct Shard<E = Readiness> {
     piece: Segment,
     buffer: Box<[u8]>,
 
-    /// Connections with something to flush, to read, to catch up, to conflate.
+    /// Connections with something to flush, to read, to catch up, to replay, to conflate.
     hot: Vec<u32>,
     readable: Vec<u32>,
     joining: Vec<u32>,
+    replaying: Vec<u32>,
     behind: Vec<u32>,
     /// Connections with unsent bytes, where that matters to the feed.
     stuck: Vec<u32>,
@@ -159,6 +164,7 @@ impl<E: Engine> Shard<E> {
             elastic: parts.elastic,
             mailbox: parts.mailbox,
             poll: parts.poll,
+            alarm: None,
             events: Events::with_capacity(1024),
             engine,
             catalog: Catalog::new(parts.directory),
@@ -175,6 +181,7 @@ impl<E: Engine> Shard<E> {
             hot: Vec::new(),
             readable: Vec::new(),
             joining: Vec::new(),
+            replaying: Vec::new(),
             behind: Vec::new(),
             stuck: Vec::new(),
             leaving: Vec::new(),
@@ -199,6 +206,7 @@ impl<E: Engine> Shard<E> {
         }
         self.tell_news();
         done += self.advance_joining(now);
+        done += self.advance_replays(now);
         done += self.advance_behind(now);
         self.keep_house(now);
         self.flush_hot();
@@ -234,6 +242,7 @@ impl<E: Engine> Shard<E> {
                 Command::Read { token, session, errand, found } => {
                     self.tape_read(token, session, errand, found);
                 }
+                Command::Opened { token, session, opened } => self.opened(token, session, opened),
                 Command::Stop => self.stopping = true,
             }
         }

@@ -49,6 +49,8 @@ pub struct ShardReport {
     pub gaps: u64,
     /// Slow connections that were sent back to the tape.
     pub fell_back: u64,
+    /// Records sent in clients' own replays.
+    pub replayed: u64,
     /// Records that the ring overwrote before this shard read them.
     pub overrun: u64,
     /// Records of the ring that the shard has not looked at yet.
@@ -117,6 +119,7 @@ pub(super) struct Tally {
     pub(super) unknown: u64,
     pub(super) gaps: u64,
     pub(super) fell_back: u64,
+    pub(super) replayed: u64,
     pub(super) overrun: u64,
     /// Of connections that have ended.
     pub(super) ended: Counts,
@@ -178,6 +181,7 @@ impl<E: Engine> Shard<E> {
             dropped: counts.dropped,
             gaps: self.tally.gaps,
             fell_back: self.tally.fell_back,
+            replayed: self.tally.replayed,
             overrun: self.tally.overrun,
             lag_records: self.ring.newest().saturating_sub(self.reader.seq()),
             read_seq: self.reader.seq(),

@@ -14,10 +14,13 @@ use crate::clock::Now;
 use crate::limits::YIELDS;
 use crate::ring::Wake;
 use crate::shard::Shard;
+use crate::shard::alarm::Alarm;
 use crate::socket::write::Engine;
 
 /// The token of the waker among the connections'.
 pub(super) const WAKER: Token = Token(usize::MAX);
+/// That of the alarm.
+pub(super) const ALARM: Token = Token(usize::MAX - 1);
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -75,8 +78,28 @@ impl<E: Engine> Shard<E> {
         let waits = self.ring.waits().clone();
         if let Some(parked) = waits.park(self.id, || self.has_news()) {
             let left = self.deadline(now).saturating_duration_since(Instant::now());
+            self.set_alarm();
             self.sleep(left.max(MILLISECOND));
             drop(parked);
+        }
+    }
+
+    /// A record of a replay is due to the microsecond.
+    fn set_alarm(&mut self) {
+        if let (Some(due), Some(alarm)) = (self.next_replay_due(), &self.alarm) {
+            alarm.set(due.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    /// Has an alarm from now on.
+    pub(super) fn make_alarm(&mut self) {
+        if self.alarm.is_none() {
+            match Alarm::new(self.poll.registry(), ALARM) {
+                Ok(alarm) => self.alarm = Some(alarm),
+                Err(error) => {
+                    tracing::warn!(%error, "no alarm clock: replays keep time to a millisecond");
+                }
+            }
         }
     }
 

@@ -27,9 +27,9 @@ use crate::wire::subscribe::{Policy, Subscribe, Unsubscribe};
 use crate::wire::symbols::{Symbol, Symbols};
 
 /// A wish, in the shard's terms, before it is granted.
-struct Plan {
-    interest: Interest,
-    policy: Option<Policy>,
+pub(super) struct Plan {
+    pub(super) interest: Interest,
+    pub(super) policy: Option<Policy>,
     states: bool,
     rejected: Vec<String>,
     listed: bool,
@@ -65,8 +65,12 @@ impl<E: Engine> Shard<E> {
             let error = too_many();
             return self.refuse(token, &request, time_in, &error);
         }
-        let joins = matches!(request.method, Method::Subscribe { .. } | Method::Unsubscribe(_));
-        if joins && connection.is_occupied() {
+        let waits = match request.method {
+            Method::Subscribe { .. } | Method::Unsubscribe(_) => connection.is_occupied(),
+            Method::Replay(_) | Method::Control { .. } => connection.opening.is_some(),
+            Method::Subscriptions { .. } | Method::Ping { .. } => false,
+        };
+        if waits {
             if connection.deferred.len() < self.limits.burst as usize {
                 return connection.deferred.push_back((request, time_in));
             }
@@ -100,6 +104,10 @@ impl<E: Engine> Shard<E> {
                 self.subscribe(token, request, wishes, *as_list, time_in, now)
             }
             Method::Unsubscribe(what) => self.unsubscribe(token, request, what, time_in),
+            Method::Replay(wish) => self.begin_replay(token, request, wish, time_in),
+            Method::Control { control, replay } => {
+                self.control_replay(token, request, *control, *replay, time_in)
+            }
             Method::Subscriptions { after } => {
                 self.list_subscriptions(token, request, after.unwrap_or(0), time_in);
                 Ok(())
@@ -117,12 +125,18 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    fn refuse(&mut self, token: u32, request: &Request, time_in: u64, error: &ControlError) {
+    pub(super) fn refuse(
+        &mut self,
+        token: u32,
+        request: &Request,
+        time_in: u64,
+        error: &ControlError,
+    ) {
         self.tally.refuse(error.code.reason());
         self.answer(token, |out| answer_to(request, time_in).failure(error, out));
     }
 
-    fn answer(&mut self, token: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn answer(&mut self, token: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let mut frames = Vec::new();
         frame::text_with(&mut frames, write);
         self.note(token, frames);
@@ -142,6 +156,11 @@ impl<E: Engine> Shard<E> {
         if there + wishes.len() > limit {
             let words = format!("{there} subscriptions and {} more: at most {limit}", wishes.len());
             return Err(ControlError::new(ErrorCode::TooManySubscriptions, words));
+        }
+        let replay = &self.connections[token as usize].replay;
+        if replay.as_ref().is_some_and(|play| play.subscription.is_some()) {
+            let words = "a replay goes on into the live stream: stop it, or wait for that";
+            return Err(ControlError::new(ErrorCode::WrongState, words.to_owned()));
         }
         let start = self.start_of(token, wishes, there)?;
         let plans: Vec<Plan> = wishes.iter().map(|w| self.plan(w)).collect::<Result<_, _>>()?;
@@ -226,7 +245,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// What a wish comes to, where it can be granted.
-    fn plan(&self, wish: &Subscribe) -> Result<Plan, ControlError> {
+    pub(super) fn plan(&self, wish: &Subscribe) -> Result<Plan, ControlError> {
         let refuse = |code, words: &str| Err(ControlError::new(code, words.to_owned()));
         if wish.policy == Some(Policy::CatchUp) && self.tape.is_none() {
             let words = "catch_up needs a recorder, and none runs: ask for conflate or disconnect";
@@ -247,7 +266,10 @@ impl<E: Engine> Shard<E> {
         plan.interest.max_rate = wish.max_rate.unwrap_or(0);
         match &wish.symbols {
             Symbols::All => (plan.interest.all, plan.listed) = (true, false),
-            Symbols::Listed(symbols) => self.resolve(symbols, &mut plan),
+            Symbols::Listed(symbols) => {
+                plan.rejected = self.catalog.resolve(symbols, &mut plan.interest);
+                plan.listed = plan.interest.instruments.len() <= INSTRUMENTS_SHOWN;
+            }
         }
         if plan.interest.is_empty() {
             let words = format!("no instrument is called {}", some_of(&plan.rejected));
@@ -269,32 +291,6 @@ impl<E: Engine> Shard<E> {
             self.catalog.get(*unknown).symbol
         );
         Err(ControlError::new(ErrorCode::WrongState, words))
-    }
-
-    fn resolve(&self, symbols: &[Symbol], plan: &mut Plan) {
-        for symbol in symbols {
-            match symbol {
-                Symbol::Pattern(pattern) => {
-                    plan.interest.instruments.extend(self.catalog.matching(pattern));
-                    plan.interest.patterns.push(pattern.clone());
-                }
-                Symbol::Name(name) => match self.catalog.named(name) {
-                    [] => plan.rejected.push(name.clone()),
-                    found => plan.interest.named.extend_from_slice(found),
-                },
-            }
-        }
-        let Interest { instruments, named, patterns, .. } = &mut plan.interest;
-        patterns.sort_unstable();
-        named.sort_unstable();
-        named.dedup();
-        instruments.extend_from_slice(named);
-        instruments.sort_unstable();
-        instruments.dedup();
-        if patterns.is_empty() {
-            named.clear();
-        }
-        plan.listed = instruments.len() <= INSTRUMENTS_SHOWN;
     }
 
     /// Answers a subscribe and returns the ids of its subscriptions.
@@ -474,7 +470,7 @@ impl<E: Engine> Shard<E> {
 }
 
 /// Names for a message, which has to fit a frame however many there are.
-fn some_of(names: &[String]) -> String {
+pub(super) fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 16;
     match names.len().checked_sub(SHOWN) {
         None | Some(0) => names.join(", "),
@@ -482,7 +478,7 @@ fn some_of(names: &[String]) -> String {
     }
 }
 
-fn answer_to(request: &Request, time_in: UnixNanos) -> Answer<'_> {
+pub(super) fn answer_to(request: &Request, time_in: UnixNanos) -> Answer<'_> {
     let (id, method) = (&request.id, request.method.name());
     Answer { id, method, time_in, time_out: unix_now() }
 }

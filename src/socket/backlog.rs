@@ -1,7 +1,8 @@
 //! What the kernel did not take from one connection's bytes, in order, and how much of it there is.
 //!
 //! The backlog holds *data* (shared by every subscriber that is behind on it, by reference) and
-//! *notes* (text and control frames of this connection alone). A *count* is a note that says how
+//! *notes* (text and control frames of this connection alone). *Own* data is that of a replay, which
+//! has no cursor in the stream and is never dropped. A *count* is a note that says how
 //! much data stands before it, and is dropped with that data; *sealed* data is not dropped. All are
 //! runs of whole WebSocket frames; only the first run may have a frame begun.
 //!
@@ -83,6 +84,8 @@ enum Run {
     },
     Note(Bytes),
     Count(Bytes),
+    /// Data of this connection alone, which has no cursor and is not dropped.
+    Own(Bytes),
     /// Notes that overtake, in their order, as one run: thousands may come with one read.
     Urgent(BytesMut),
 }
@@ -91,7 +94,7 @@ impl Run {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Data { shared, range, .. } => &shared.bytes[range.clone()],
-            Self::Note(bytes) | Self::Count(bytes) => bytes,
+            Self::Note(bytes) | Self::Count(bytes) | Self::Own(bytes) => bytes,
             Self::Urgent(bytes) => bytes,
         }
     }
@@ -103,7 +106,7 @@ impl Run {
     /// The keys of its records after the first `begun` bytes, which end a frame; none where sealed.
     fn keys(&self, begun: usize) -> &[u32] {
         match self {
-            Self::Note(_) | Self::Count(_) | Self::Urgent(_) => &[],
+            Self::Note(_) | Self::Count(_) | Self::Own(_) | Self::Urgent(_) => &[],
             Self::Data { sealed: true, .. } => &[],
             Self::Data { shared, range, .. } => {
                 let from = shared.records_before(range.start + begun);
@@ -115,7 +118,7 @@ impl Run {
     /// Bytes of notes in it.
     fn note_len(&self) -> usize {
         match self {
-            Self::Data { .. } => 0,
+            Self::Data { .. } | Self::Own(_) => 0,
             Self::Note(_) | Self::Count(_) | Self::Urgent(_) => self.len(),
         }
     }
@@ -124,7 +127,7 @@ impl Run {
     fn position(&self, begun: usize) -> Option<u64> {
         match self {
             Self::Data { shared, range, .. } => Some(shared.position(range.start + begun)),
-            Self::Note(_) | Self::Count(_) | Self::Urgent(_) => None,
+            Self::Note(_) | Self::Count(_) | Self::Own(_) | Self::Urgent(_) => None,
         }
     }
 
@@ -138,6 +141,7 @@ impl Run {
             }
             Self::Note(bytes) => Self::Note(bytes.split_to(n)),
             Self::Count(bytes) => Self::Count(bytes.split_to(n)),
+            Self::Own(bytes) => Self::Own(bytes.split_to(n)),
             Self::Urgent(bytes) => Self::Urgent(bytes.split_to(n)),
         }
     }
@@ -210,6 +214,12 @@ impl Backlog {
     /// Appends text or control frames.
     pub fn push_note(&mut self, frames: Bytes) {
         self.push(Run::Note(frames));
+    }
+
+    /// Appends data frames of this connection alone, which are neither counted nor dropped with the
+    /// shared ones.
+    pub fn push_own(&mut self, frames: Bytes) {
+        self.push(Run::Own(frames));
     }
 
     /// Appends frames that count the data before them.
@@ -326,7 +336,8 @@ impl Backlog {
         let begun = self.split_begun();
         self.runs.retain(|run| {
             run.keys(0).iter().for_each(|key| lost(*key));
-            matches!(run, Run::Note(_) | Run::Data { sealed: true, .. } | Run::Urgent(_))
+            let stays = matches!(run, Run::Note(_) | Run::Own(_) | Run::Urgent(_));
+            stays || matches!(run, Run::Data { sealed: true, .. })
         });
         begun.into_iter().for_each(|run| self.runs.push_front(run));
         self.bytes = self.runs.iter().map(Run::len).sum();

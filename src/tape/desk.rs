@@ -17,6 +17,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::{Block, Cursor, Tape, TapeError};
 use crate::clock::UnixNanos;
 use crate::limits::{DESK_BLOCKS, DESK_CURSORS, DESK_QUEUE, DESK_TAPES};
+use crate::wire::instrument::Instrument;
 
 /// From where to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub enum From {
     After(u64),
     /// The first record with this `ts_out`, ns, or a later one.
     At(UnixNanos),
+    /// A record before the first with this index time, ns, or that one: near it, where the index
+    /// times of the tape go up.
+    Near(UnixNanos),
 }
 
 /// What the desk found.
@@ -32,6 +36,8 @@ pub enum From {
 pub enum Found {
     /// The block with the first record that was asked for, and perhaps some before it.
     Block(Block),
+    /// A tape that was opened.
+    Tape(Arc<Contents>),
     /// Nothing there has been recorded yet. The number that is expected next.
     End {
         /// That number.
@@ -43,12 +49,34 @@ pub enum Found {
     Failed(String),
 }
 
+/// What a tape holds, as of now.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// Its folder.
+    pub folder: Arc<PathBuf>,
+    /// The sequence that its numbers belong to.
+    pub epoch: u64,
+    /// Number of its newest record.
+    pub last_seq: u64,
+    /// Records on it.
+    pub records: u64,
+    /// Least and greatest index time of its records, ns.
+    pub times: Option<(UnixNanos, UnixNanos)>,
+    /// The instruments that it names.
+    pub instruments: Vec<Instrument>,
+}
+
 /// What is called with what was found, on the desk's thread.
 pub type Reply = Box<dyn FnOnce(Found) + Send>;
 
+enum What {
+    Open,
+    Read(From),
+}
+
 struct Question {
     tape: Arc<PathBuf>,
-    from: From,
+    what: What,
     reply: Reply,
 }
 
@@ -76,7 +104,18 @@ impl Desk {
     /// # Errors
     /// The queue is full: ask again later.
     pub fn ask(&self, tape: &Arc<PathBuf>, from: From, reply: Reply) -> Result<(), Full> {
-        let question = Question { tape: tape.clone(), from, reply };
+        self.put(Question { tape: tape.clone(), what: What::Read(from), reply })
+    }
+
+    /// Asks what a tape holds.
+    ///
+    /// # Errors
+    /// The queue is full: ask again later.
+    pub fn open(&self, tape: &Arc<PathBuf>, reply: Reply) -> Result<(), Full> {
+        self.put(Question { tape: tape.clone(), what: What::Open, reply })
+    }
+
+    fn put(&self, question: Question) -> Result<(), Full> {
         self.questions.try_send(question).map_err(|_| Full)
     }
 }
@@ -95,17 +134,34 @@ struct Clerk {
 
 impl Clerk {
     fn run(mut self, questions: &Receiver<Question>) {
-        while let Ok(Question { tape, from, reply }) = questions.recv() {
-            reply(self.find(&tape, from));
+        while let Ok(Question { tape, what, reply }) = questions.recv() {
+            let found = match what {
+                What::Open => self.open(&tape),
+                What::Read(from) => self.read(&tape, from),
+            };
+            reply(Self::told(found));
         }
     }
 
-    fn find(&mut self, path: &Arc<PathBuf>, from: From) -> Found {
-        match self.read(path, from) {
+    fn told(found: Result<Found, TapeError>) -> Found {
+        match found {
             Ok(found) => found,
             Err(gone @ TapeError::NotRetained { .. }) => Found::Gone(gone.to_string()),
             Err(failed) => Found::Failed(failed.to_string()),
         }
+    }
+
+    fn open(&mut self, path: &Arc<PathBuf>) -> Result<Found, TapeError> {
+        let tape = self.tape(path)?;
+        let contents = Contents {
+            folder: path.clone(),
+            epoch: tape.epoch(),
+            last_seq: tape.last_seq(),
+            records: tape.records(),
+            times: tape.index_times(),
+            instruments: tape.instruments()?,
+        };
+        Ok(Found::Tape(Arc::new(contents)))
     }
 
     fn read(&mut self, path: &Arc<PathBuf>, from: From) -> Result<Found, TapeError> {
@@ -119,6 +175,7 @@ impl Clerk {
                 match from {
                     From::After(seq) => tape.cursor_after(seq)?,
                     From::At(time) => tape.cursor_at_time(time)?,
+                    From::Near(time) => tape.cursor_near(time)?,
                 }
             }
         };

@@ -271,6 +271,24 @@ impl Tape {
         Cursor::new(&self.folder, segment, walk, self.salvage, expected, ts_out)
     }
 
+    /// A cursor from which the first record with this index time (ns), or a later one, is to come:
+    /// at a run of blocks that reaches it, so that earlier ones may come before. The oldest record
+    /// where all are later; where none is, it waits for what comes.
+    ///
+    /// # Errors
+    /// [`TapeError::Empty`], and the disk's reasons.
+    pub fn cursor_near(&self, time: UnixNanos) -> Result<Cursor, TapeError> {
+        let segments = self.readable();
+        let reaches =
+            |segment: &&Segment| segment.index.runs.iter().any(|run| run.max_time.get() >= time);
+        let Some(segment) = segments.iter().find(reaches) else {
+            return self.cursor_after(self.last_seq());
+        };
+        let walk = segment.walk_to(|run| run.max_time.get() < time)?;
+        let expected = walk.last_seq + 1;
+        Cursor::new(&self.folder, segment, walk, self.salvage, expected, 0)
+    }
+
     /// The newest number that was published, where the tape was ended in order.
     pub fn published(&self) -> Option<u64> {
         self.stubs.is_empty().then_some(self.segments.last()?.index.published?)

@@ -10,6 +10,7 @@ use super::instrument::bit;
 use super::message::{self, error_body};
 use super::position::Position;
 use super::record::schemas;
+use super::replay::{Granted, State};
 use super::request::{Id, Refused};
 use super::subscribe::Policy;
 use super::text::{Object, decimal, string};
@@ -115,6 +116,16 @@ impl Answer<'_> {
                     .close();
             })
         });
+    }
+
+    /// Appends the answer to a replay.
+    pub fn replay(&self, granted: &Granted, out: &mut Vec<u8>) {
+        self.success(out, |o, _| granted.fields(o));
+    }
+
+    /// Appends the answer to what controls a replay.
+    pub fn replay_state(&self, state: &State<'_>, out: &mut Vec<u8>) {
+        self.success(out, |o, _| state.fields(o));
     }
 
     /// Appends the answer to `subscriptions`: those after the one asked for, in the order of their

@@ -44,9 +44,9 @@ pub struct BatchHeader {
     pub flags: u8,
     /// Records that follow.
     pub count: U16,
-    /// The low half of the epoch.
+    /// The low half of the epoch. Of a replay: its number.
     pub epoch_low: U32,
-    /// The last position examined for this client.
+    /// The last position examined for this client. Of a replay: the records so far.
     pub seq: U64,
     /// When the batch was framed, ns.
     pub ts_send: U64,
@@ -98,7 +98,7 @@ pub enum BadBatch {
 /// Json encoding: [`Data::open`], records separated by commas, [`Data::close`].
 #[derive(Clone, Copy, Debug)]
 pub struct Data {
-    /// The last position examined for this client.
+    /// The last position examined for this client. Of a replay: its number and the records so far.
     pub at: Position,
     /// When it was framed, ns.
     pub ts_send: UnixNanos,
@@ -110,8 +110,13 @@ impl Data {
     /// Appends all that stands before the records.
     pub fn open(&self, out: &mut Vec<u8>) {
         let set = FLAGS.iter().filter(|(flag, _)| self.flags & flag != 0);
-        let o = message("data", out).position(self.at).long("ts_send", self.ts_send);
-        let o = o.list("flags", set, |out, (_, name)| string(out, name));
+        let o = message("data", out);
+        let o = match self.flags & REPLAY {
+            0 => o.position(self.at),
+            _ => o.long("replay", self.at.epoch).long("seq", self.at.seq),
+        };
+        let o =
+            o.long("ts_send", self.ts_send).list("flags", set, |out, (_, name)| string(out, name));
         o.value("records", |out| out.push(b'['));
     }
 

@@ -17,6 +17,8 @@ pub enum ErrorCode {
     UnknownSchema,
     /// This connection has no such subscription.
     UnknownSubscription,
+    /// There is no recording of this name.
+    UnknownRecording,
     /// More symbols or patterns than one request may hold.
     TooManySymbols,
     /// More subscriptions than one connection may hold.
@@ -35,13 +37,14 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::UnknownMethod,
         Self::BadParams,
         Self::UnknownSymbol,
         Self::UnknownSchema,
         Self::UnknownSubscription,
+        Self::UnknownRecording,
         Self::TooManySymbols,
         Self::TooManySubscriptions,
         Self::WrongState,
@@ -55,7 +58,10 @@ impl ErrorCode {
     pub const fn code(self) -> u16 {
         match self {
             Self::Malformed | Self::UnknownMethod | Self::BadParams => 400,
-            Self::UnknownSymbol | Self::UnknownSchema | Self::UnknownSubscription => 404,
+            Self::UnknownSymbol
+            | Self::UnknownSchema
+            | Self::UnknownSubscription
+            | Self::UnknownRecording => 404,
             Self::TooManySymbols => 405,
             Self::TooManySubscriptions => 406,
             Self::WrongState => 409,
@@ -75,6 +81,7 @@ impl ErrorCode {
             Self::UnknownSymbol => "unknown_symbol",
             Self::UnknownSchema => "unknown_schema",
             Self::UnknownSubscription => "unknown_subscription",
+            Self::UnknownRecording => "unknown_recording",
             Self::TooManySymbols => "too_many_symbols",
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::WrongState => "wrong_state",

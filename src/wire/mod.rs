@@ -14,6 +14,7 @@ pub mod message;
 mod params;
 pub mod position;
 pub mod record;
+pub mod replay;
 pub mod request;
 mod strict;
 pub mod subscribe;

@@ -4,6 +4,7 @@ use arrayvec::ArrayString;
 
 use super::error::{ControlError, ErrorCode};
 use super::params::{Params, wrong};
+use super::replay::{self, Control, Replay};
 use super::strict::{self, Fields, Json, quoted};
 use super::subscribe::{Subscribe, Unsubscribe, subscribes, unsubscribe};
 use crate::limits::{ClientLimits, REQUEST_ID_BYTES, WS_CONTROL_MAX};
@@ -12,7 +13,19 @@ use crate::limits::{ClientLimits, REQUEST_ID_BYTES, WS_CONTROL_MAX};
 pub const ID_MAX: u64 = (1 << 53) - 1;
 
 /// The methods there are.
-pub const METHODS: [&str; 4] = ["subscribe", "unsubscribe", "subscriptions", "ping"];
+pub const METHODS: [&str; 11] = [
+    "subscribe",
+    "unsubscribe",
+    "subscriptions",
+    "ping",
+    "replay",
+    "pause",
+    "resume",
+    "seek",
+    "speed",
+    "step",
+    "stop",
+];
 
 /// A method name longer than this is not repeated in the answer.
 const METHOD_ECHO: usize = 32;
@@ -29,7 +42,7 @@ pub enum Id {
 }
 
 /// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Method {
     /// Send these from now on.
     Subscribe {
@@ -50,6 +63,15 @@ pub enum Method {
         /// Comes back; at most 125 bytes.
         data: Option<String>,
     },
+    /// Send what was recorded.
+    Replay(Box<Replay>),
+    /// Do this with the replay.
+    Control {
+        /// What to do.
+        control: Control,
+        /// Which one is meant; there is one at most.
+        replay: Option<u32>,
+    },
 }
 
 impl Method {
@@ -60,12 +82,14 @@ impl Method {
             Self::Unsubscribe(_) => METHODS[1],
             Self::Subscriptions { .. } => METHODS[2],
             Self::Ping { .. } => METHODS[3],
+            Self::Replay(_) => METHODS[4],
+            Self::Control { control, .. } => control.name(),
         }
     }
 }
 
 /// One request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// What its answer carries.
     pub id: Id,
@@ -136,6 +160,11 @@ fn method(
             let params = Params::new("params", params, r#"{}, or {"data":"…"}"#)?;
             params.only(&["data"])?;
             Method::Ping { data: params.text("data", WS_CONTROL_MAX)?.map(str::to_owned) }
+        }
+        "replay" => Method::Replay(Box::new(replay::replay(params, limits.symbols)?)),
+        known if replay::CONTROLS.contains(&known) => {
+            let (control, replay) = replay::control(known, params)?;
+            Method::Control { control, replay }
         }
         unknown => {
             let (name, methods) = (quoted(unknown), METHODS.join(", "));
@@ -243,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_unknown_method_names_those_there_are() {
-        for name in ["auth", "replay", "pause", "Ping", ""] {
+        for name in ["auth", "replays", "Pause", "Ping", ""] {
             let refused = refusal(&format!(r#"{{"id":1,"method":"{name}"}}"#));
             assert_eq!(refused.error.code, ErrorCode::UnknownMethod);
             assert_eq!(refused.method.as_deref(), Some(name));

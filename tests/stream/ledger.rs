@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::wire::{Batch, CATCH_UP, CONFLATED, GAP, Message, Record, SNAPSHOT, long};
+use crate::wire::{Batch, CATCH_UP, CONFLATED, GAP, Message, REPLAY, Record, SNAPSHOT, long};
 use crate::wish::Wish;
 
 /// What one connection has seen.
@@ -25,6 +25,12 @@ pub(crate) struct Ledger {
     pub(crate) records: u64,
     /// Heartbeats that came.
     pub(crate) heartbeats: u64,
+    /// The replay that runs: its number and the records so far.
+    pub(crate) replay: Option<(u64, u64)>,
+    /// What it goes on as: the number and params of a subscription.
+    follows: Option<(u64, Value)>,
+    /// Instruments whose mappings the replay has brought.
+    replayed: HashSet<u32>,
     /// `closing` came: nothing but a close frame may follow.
     pub(crate) closing: Option<Value>,
     pub(crate) closed: Option<u16>,
@@ -81,6 +87,24 @@ impl Ledger {
             }
             Some("snapshot_done" | "live") => self.move_on(text),
             Some("closing") => self.closing = Some(text.clone()),
+            Some("replay_started") => {
+                let id = text["replay"].as_u64().unwrap();
+                assert_eq!(self.replay.map(|(replay, _)| replay), Some(id), "{text}");
+            }
+            Some("replay_completed") => {
+                let told = (text["replay"].as_u64().unwrap(), long(&text["records"]));
+                assert_eq!(self.replay, Some(told), "exactly what came");
+                if text["then"] != "loop" {
+                    self.replay = None;
+                }
+                if text["then"] == "live" {
+                    // The stream goes on where the replay ended.
+                    self.seq = self.seq.min(long(&text["seq"]));
+                    self.move_on(text);
+                    let (id, params) = self.follows.take().unwrap();
+                    self.wishes.push(Wish::new(id, &params));
+                }
+            }
             Some("lagging" | "gap" | "status" | "error") => {}
             Some(other) => panic!("unknown message {other}"),
         }
@@ -116,6 +140,15 @@ impl Ledger {
             }
             ("subscribe", params) => self.begin(params, result),
             ("unsubscribe", params) => self.end(params, result),
+            ("replay", params) => {
+                self.replay = Some((result["replay"].as_u64().unwrap(), 0));
+                self.replayed.clear();
+                self.follows = result["subscription"].as_u64().map(|id| (id, params.clone()));
+            }
+            ("stop", _) => {
+                let told = (result["replay"].as_u64().unwrap(), long(&result["records"]));
+                assert_eq!(self.replay.take(), Some(told), "exactly what came");
+            }
             _ => {}
         }
     }
@@ -143,8 +176,24 @@ impl Ledger {
         assert_eq!(left.len(), self.wishes.len(), "what remains: {result}");
     }
 
+    /// A replay's batch: counted by itself, and mapped by itself.
+    fn take_replayed(&mut self, batch: &Batch) {
+        let (id, records) = self.replay.expect("a replay runs");
+        assert_eq!((u64::from(batch.epoch as u32), batch.flags), (id, REPLAY));
+        for record in &batch.records {
+            let known = !self.replayed.insert(record.instrument);
+            assert!(known || record.is_mapping(), "{record:?} before its mapping");
+        }
+        let came = batch.records.iter().filter(|record| !record.is_mapping()).count() as u64;
+        assert_eq!(batch.seq, records + came, "the records so far");
+        self.replay = Some((id, batch.seq));
+    }
+
     fn take_batch(&mut self, batch: &Batch) {
         assert_eq!(self.closing, None, "data after closing");
+        if batch.flags & REPLAY != 0 {
+            return self.take_replayed(batch);
+        }
         let known = SNAPSHOT | CATCH_UP | CONFLATED | GAP;
         assert_eq!(batch.flags & !known, 0, "flags {:#x}", batch.flags);
         assert_eq!(batch.records.is_empty(), batch.flags & GAP != 0, "only a gap is empty");

@@ -12,10 +12,16 @@ const HEADER: usize = 24;
 
 pub(crate) const SNAPSHOT: u8 = 1;
 pub(crate) const CATCH_UP: u8 = 2;
+pub(crate) const REPLAY: u8 = 4;
 pub(crate) const CONFLATED: u8 = 8;
 pub(crate) const GAP: u8 = 16;
-const NAMES: [(&str, u8); 4] =
-    [("snapshot", SNAPSHOT), ("catch_up", CATCH_UP), ("conflated", CONFLATED), ("gap", GAP)];
+const NAMES: [(&str, u8); 5] = [
+    ("snapshot", SNAPSHOT),
+    ("catch_up", CATCH_UP),
+    ("replay", REPLAY),
+    ("conflated", CONFLATED),
+    ("gap", GAP),
+];
 
 /// One WebSocket message.
 #[derive(Clone, Debug)]
@@ -141,7 +147,8 @@ fn json_batch(mut value: Value) -> Batch {
     let flags = value["flags"].as_array().unwrap().iter().map(flag).sum();
     let records = value["records"].take();
     let Value::Array(records) = records else { panic!("no records in {value}") };
-    let [epoch, seq, ts_send] = ["epoch", "seq", "ts_send"].map(|field| long(&value[field]));
+    let epoch = if value.get("replay").is_some() { "replay" } else { "epoch" };
+    let [epoch, seq, ts_send] = [epoch, "seq", "ts_send"].map(|field| long(&value[field]));
     Batch { flags, epoch, seq, ts_send, records: records.into_iter().map(json_record).collect() }
 }
 

@@ -41,7 +41,7 @@ type PerShard = (&'static str, Kind, &'static str, fn(&ShardReport) -> u64);
 use Kind::{Counter, Gauge};
 
 #[rustfmt::skip]
-const PER_SHARD: [PerShard; 16] = [
+const PER_SHARD: [PerShard; 17] = [
     ("broadtape_connections", Gauge, "Connected clients.", |s| s.connections),
     ("broadtape_subscriptions", Gauge, "Subscriptions of connected clients.", |s| s.subscriptions),
     ("broadtape_audiences", Gauge, "Groups of clients that share framed bytes.", |s| s.audiences),
@@ -58,6 +58,12 @@ const PER_SHARD: [PerShard; 16] = [
         Counter,
         "Slow connections that went on from the tape.",
         |s| s.fell_back,
+    ),
+    (
+        "broadtape_replayed_records_total",
+        Counter,
+        "Records sent in replays of clients.",
+        |s| s.replayed,
     ),
     ("broadtape_ring_read_records_total", Counter, "Records of the ring that the shard has looked at.", |s| s.examined),
     ("broadtape_ring_overrun_records_total", Counter, "Records that the ring overwrote before the shard read them.", |s| s.overrun),

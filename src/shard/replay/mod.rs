@@ -1,0 +1,408 @@
+//! Replays with control: a client has a recording sent, at its pace or another, paused, stepped,
+//! sent elsewhere, and at its end goes on into the live stream, all on one connection and beside its
+//! live subscriptions.
+//!
+//! What is due is framed as the socket takes it, a bounded piece of each replay in a turn; what was
+//! framed is sent before the answer to whatever comes next, so that nothing follows the answer to a
+//! pause.
+
+mod play;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) use play::Play;
+
+use self::play::Pause;
+use crate::clock::{Now, UnixNanos, unix_now};
+use crate::limits::{CATCHUP_PER_TURN, REPLAYS_MAX, TAPE_RETRY_READ};
+use crate::shard::Shard;
+use crate::shard::catalog::Catalog;
+use crate::shard::command::{Command, Errand};
+use crate::shard::course::{Course, Passage};
+use crate::shard::encode::{Framer, Stamp};
+use crate::shard::interest::Interest;
+use crate::shard::joining::{Joining, Snapshot};
+use crate::shard::subscribe::{answer_to, some_of};
+use crate::socket::write::Engine;
+use crate::tape::desk::{Contents, Found, From};
+use crate::wire::batch;
+use crate::wire::error::{ControlError, ErrorCode};
+use crate::wire::frame;
+use crate::wire::instrument::Directory;
+use crate::wire::replay::{self, Control, Granted, Replay, Then};
+use crate::wire::request::Request;
+use crate::wire::subscribe::Subscribe;
+use crate::wire::symbols::Symbols;
+
+/// A recording that was opened for a replay: what it holds, and its instruments.
+pub struct Opened {
+    contents: Arc<Contents>,
+    catalog: Arc<Catalog>,
+}
+
+impl Opened {
+    /// Done where the tape is read: there may be thousands of instruments.
+    fn new(contents: Arc<Contents>) -> Self {
+        let directory = Arc::new(Directory::default());
+        for instrument in &contents.instruments {
+            // One that is named wrongly or twice is left out; its records are not for anybody.
+            let _ = directory.register(instrument.clone());
+        }
+        Self { contents, catalog: Arc::new(Catalog::new(directory)) }
+    }
+}
+
+impl<E: Engine> Shard<E> {
+    /// Takes a wish for a replay: the recording is opened first, and the answer comes with it.
+    pub(in crate::shard) fn begin_replay(
+        &mut self,
+        token: u32,
+        request: &Request,
+        wish: &Replay,
+        time_in: UnixNanos,
+    ) -> Result<(), ControlError> {
+        let connection = &self.connections[token as usize];
+        let wrong = |words: &str| ControlError::new(ErrorCode::WrongState, words.to_owned());
+        if connection.replay.is_some() || connection.opening.is_some() {
+            return Err(wrong("a replay runs on this connection: stop it first"));
+        }
+        if wish.then == Then::Live && !connection.subscriptions.is_empty() {
+            let words = "then live needs a connection without live subscriptions";
+            return Err(wrong(words));
+        }
+        if self.replaying.len() >= REPLAYS_MAX {
+            let words = format!("{REPLAYS_MAX} replays run already: come back later");
+            return Err(ControlError::new(ErrorCode::TooManyRequests, words));
+        }
+        let Some(tape) = self.tape.clone().filter(|_| wish.recording == "live") else {
+            let words = format!("there is no recording {:?}", wish.recording);
+            return Err(ControlError::new(ErrorCode::UnknownRecording, words));
+        };
+        let (mailbox, session) = (self.mailbox.clone(), connection.session);
+        let reply = move |found: Found| {
+            let opened = match found {
+                Found::Tape(contents) => Ok(Opened::new(contents)),
+                Found::Gone(words) | Found::Failed(words) => Err(words),
+                Found::Block(_) | Found::End { .. } => Err("it can't be opened".to_owned()),
+            };
+            // Where the queue is full the client has no answer, and the shard has other worries.
+            let _ = mailbox.send(Command::Opened { token, session, opened });
+        };
+        tape.desk
+            .open(&tape.folder, Box::new(reply))
+            .map_err(|full| ControlError::new(ErrorCode::TooManyRequests, full.to_string()))?;
+        self.connections[token as usize].opening = Some(Box::new((request.clone(), time_in)));
+        Ok(())
+    }
+
+    /// The recording that a client wants replayed has been opened.
+    pub(in crate::shard) fn opened(
+        &mut self,
+        token: u32,
+        session: u64,
+        opened: Result<Opened, String>,
+    ) {
+        let Some(connection) = self.connections.get_mut(token as usize) else { return };
+        let Some(opening) = connection.opening.take().filter(|_| connection.session == session)
+        else {
+            return;
+        };
+        let (request, time_in) = *opening;
+        let crate::wire::request::Method::Replay(wish) = &request.method else { return };
+        let failed = |words| ControlError::new(ErrorCode::Internal, words);
+        let granted = opened.map_err(failed).and_then(|opened| self.play_of(token, wish, &opened));
+        match granted {
+            Err(error) => self.refuse(token, &request, time_in, &error),
+            Ok((play, granted)) => {
+                let id = play.id;
+                self.connections[token as usize].replay = Some(Box::new(play));
+                self.replaying.push(token);
+                self.make_alarm();
+                self.answer(token, |out| answer_to(&request, time_in).replay(&granted, out));
+                self.begin_pass(token, id);
+            }
+        }
+        self.grant_deferred(token, self.now);
+    }
+
+    fn play_of(
+        &mut self,
+        token: u32,
+        wish: &Replay,
+        opened: &Opened,
+    ) -> Result<(Play, Granted), ControlError> {
+        let Opened { contents, catalog } = opened;
+        let mut interest = Interest { schemas: wish.schemas, ..Interest::default() };
+        match &wish.symbols {
+            Symbols::All => interest.all = true,
+            Symbols::Listed(symbols) => {
+                let unknown = catalog.resolve(symbols, &mut interest);
+                if interest.instruments.is_empty() {
+                    let words = format!("the recording has no {}", some_of(&unknown));
+                    return Err(ControlError::new(ErrorCode::UnknownSymbol, words));
+                }
+            }
+        }
+        let live = wish.then == Then::Live;
+        if live {
+            // What can't be had live is said before, not after.
+            self.plan(&live_wish(wish))?;
+        }
+        let connection = &mut self.connections[token as usize];
+        let id = connection.next_replay;
+        connection.next_replay += 1;
+        let last_seq = if live { u64::MAX } else { contents.last_seq };
+        let place = (contents.folder.clone(), last_seq);
+        let mut play = Play::new(id, wish.clone(), place, catalog.clone(), interest);
+        if live {
+            play.subscription = Some(connection.next_id);
+            connection.next_id += 1;
+        }
+        let span = contents.times.map(|(start, end)| (start.max(wish.start), end.min(wish.end)));
+        let granted = Granted {
+            replay: id,
+            span: span.filter(|(start, end)| start <= end),
+            records: contents.records,
+            subscription: play.subscription,
+        };
+        Ok((play, granted))
+    }
+
+    /// Begins a pass from the start of what was asked for.
+    fn begin_pass(&mut self, token: u32, id: u32) {
+        let Some(play) = &mut self.connections[token as usize].replay else { return };
+        play.passes += 1;
+        play.seek(play.wish.start);
+        let mut frames = Vec::new();
+        let pass = play.passes;
+        frame::text_with(&mut frames, |out| replay::started(id, pass, out));
+        self.note(token, frames);
+    }
+
+    /// Does what a client tells its replay.
+    pub(in crate::shard) fn control_replay(
+        &mut self,
+        token: u32,
+        request: &Request,
+        control: Control,
+        meant: Option<u32>,
+        time_in: UnixNanos,
+    ) -> Result<(), ControlError> {
+        let now = self.now.mono;
+        let play = self.connections[token as usize].replay.as_mut();
+        let play = play.filter(|play| meant.is_none_or(|id| id == play.id)).ok_or_else(|| {
+            let words = match meant {
+                Some(id) => format!("replay {id} does not run on this connection"),
+                None => "no replay runs on this connection".to_owned(),
+            };
+            ControlError::new(ErrorCode::WrongState, words)
+        })?;
+        match control {
+            Control::Pause => play.pause(),
+            Control::Resume => play.resume(now),
+            Control::Seek(time) => play.seek(time),
+            Control::Speed(speed) => play.set_speed(speed, now),
+            Control::Step(records) => play.step(records),
+            Control::Stop => {}
+        }
+        let stops = control == Control::Stop;
+        let state = play.state(stops);
+        if stops {
+            self.end_replay(token);
+        }
+        self.answer(token, |out| answer_to(request, time_in).replay_state(&state, out));
+        Ok(())
+    }
+
+    /// Forgets a connection's replay.
+    pub(in crate::shard) fn end_replay(&mut self, token: u32) {
+        self.connections[token as usize].replay = None;
+        self.replaying.retain(|replaying| *replaying != token);
+    }
+
+    /// Gets replays on, each by a bounded piece, and so many of them at most.
+    pub(in crate::shard) fn advance_replays(&mut self, now: Now) -> usize {
+        let replaying = std::mem::take(&mut self.replaying);
+        let (mut turn, mut done) = (0, 0);
+        let mut left = Vec::with_capacity(replaying.len());
+        while turn < replaying.len() && done < CATCHUP_PER_TURN {
+            let token = replaying[turn];
+            turn += 1;
+            done += usize::from(self.replay_on(token, now));
+            if self.connections[token as usize].replay.is_some() {
+                left.push(token);
+            }
+        }
+        // Those that had no turn come first in the next one.
+        self.replaying.extend_from_slice(&replaying[turn..]);
+        self.replaying.append(&mut left);
+        done
+    }
+
+    /// Gets one replay on; false where it has nothing to send now.
+    fn replay_on(&mut self, token: u32, now: Now) -> bool {
+        let Self { connections, texts, limits, .. } = self;
+        let connection = &mut connections[token as usize];
+        let full = connection.backlog.bytes() >= limits.queue / 4;
+        let encoding = connection.encoding();
+        let Some(play) = &mut connection.replay else { return false };
+        let early = play.due.is_some_and(|due| due > now.mono);
+        let waits = play.passage.asked || play.passage.retry.is_some_and(|at| at > now.mono);
+        if full || early || waits {
+            return false;
+        }
+        let epoch = u64::from(play.id);
+        let stamp = Stamp { epoch, ts_send: unix_now(), flags: batch::REPLAY, last: u64::MAX };
+        let (mut frames, mut marks, before) = (Vec::new(), Vec::new(), play.records);
+        let mut framer = Framer::new(encoding, stamp, &mut frames, &mut marks);
+        let pause = play.play(now.mono, encoding, texts, &mut framer);
+        framer.finish_at_last();
+        play.due = if let Pause::Until(due) = pause { Some(due) } else { None };
+        self.tally.replayed += play.records - before;
+        let sent = !frames.is_empty();
+        if sent {
+            connection.backlog.push_own(frames.into());
+            self.heat(token);
+        }
+        match pause {
+            Pause::Dry => self.read_on(token),
+            Pause::Over => self.pass_over(token, now),
+            Pause::None => return true,
+            Pause::Until(_) | Pause::Told => {}
+        }
+        sent
+    }
+
+    /// Has the next block read.
+    fn read_on(&mut self, token: u32) {
+        let Some(tape) = self.tape.clone() else { return };
+        let connection = &self.connections[token as usize];
+        let Some(play) = &connection.replay else { return };
+        let from = match play.passage.is_set() {
+            true => From::After(play.passage.seq()),
+            false => From::Near(play.from()),
+        };
+        let (mailbox, session, errand) =
+            (self.mailbox.clone(), connection.session, Errand::Replay(play.id));
+        let reply = Box::new(move |found| {
+            // Where the queue is full the replay stands still, as its client sees.
+            let _ = mailbox.send(Command::Read { token, session, errand, found });
+        });
+        let asked = tape.desk.ask(&play.folder, from, reply).is_ok();
+        if let Some(play) = &mut self.connections[token as usize].replay {
+            play.passage.asked = asked;
+        }
+    }
+
+    /// The desk has read something for a replay.
+    pub(in crate::shard) fn replay_read(&mut self, token: u32, id: u32, found: Found) {
+        let now = self.now;
+        let Some(play) = &mut self.connections[token as usize].replay else { return };
+        // What was asked before it was sent elsewhere is of no use.
+        if play.id != id || !std::mem::take(&mut play.passage.asked) {
+            return;
+        }
+        match found {
+            Found::Block(block) => {
+                if !play.passage.is_set() {
+                    play.passage = Passage::after(block.first_seq() - 1);
+                }
+                play.passage.fill(&block);
+                // What is not on the tape is no part of the recording.
+                play.passage.take_hole();
+            }
+            Found::End { .. } if play.wish.end == u64::MAX || play.wish.then != Then::Live => {
+                self.pass_over(token, now);
+            }
+            Found::End { .. } => play.passage.retry = Some(now.mono + TAPE_RETRY_READ),
+            Found::Tape(_) => {}
+            Found::Gone(words) | Found::Failed(words) => {
+                tracing::error!(reason = %words, "a replay can't go on");
+                let error = ControlError::new(ErrorCode::Internal, words);
+                let mut frames = Vec::new();
+                frame::text_with(&mut frames, |out| {
+                    crate::wire::message::error(&error, now.unix, out);
+                });
+                self.note(token, frames);
+                self.end_replay(token);
+            }
+        }
+    }
+
+    /// A pass is over: what the client wants to follow, follows.
+    fn pass_over(&mut self, token: u32, now: Now) {
+        let Some(play) = &self.connections[token as usize].replay else { return };
+        let (completed, sent) = (play.completed(self.epoch), play.records);
+        let mut frames = Vec::new();
+        frame::text_with(&mut frames, |out| completed.write(out));
+        let id = play.id;
+        self.note(token, frames);
+        match completed.then {
+            // One that brings nothing would go round for ever without a pause.
+            Then::Loop if sent > 0 => self.begin_pass(token, id),
+            Then::Loop | Then::Stop => self.end_replay(token),
+            Then::Live => self.go_on_live(token, now),
+        }
+    }
+
+    /// The replay's schemas and symbols become a live subscription, from the record after the last
+    /// one that was replayed.
+    fn go_on_live(&mut self, token: u32, now: Now) {
+        let Some(play) = self.connections[token as usize].replay.take() else { return };
+        self.end_replay(token);
+        let Some(subscription) = play.subscription else { return };
+        let plan = match self.plan(&live_wish(&play.wish)) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let mut frames = Vec::new();
+                frame::text_with(&mut frames, |out| {
+                    crate::wire::message::error(&error, now.unix, out);
+                });
+                return self.note(token, frames);
+            }
+        };
+        let after = play.passage.seq();
+        let known = self.catalog.count();
+        let Self { connections, audiences, progress, id, .. } = self;
+        let connection = &mut connections[token as usize];
+        connection.leave(token, audiences);
+        connection.subscribe(subscription, plan.interest, plan.policy);
+        progress.of(*id).join();
+        let mappings = Snapshot::of_mappings(subscription, after, known);
+        let reader = self.ring_from(after).map(Course::Ring);
+        let course = reader.unwrap_or_else(|| Course::Tape(Passage::after(after)));
+        let joining = Joining {
+            snapshots: VecDeque::from([mappings]),
+            course,
+            resumed: true,
+            slow: false,
+            records: 0,
+            progress: now.mono,
+            news: Vec::new(),
+        };
+        self.begin_joining(token, joining, now);
+    }
+
+    /// When the next record of a replay is due.
+    pub(in crate::shard) fn next_replay_due(&self) -> Option<Instant> {
+        let plays = self
+            .replaying
+            .iter()
+            .filter_map(|token| self.connections.get(*token as usize)?.replay.as_ref()?.due);
+        plays.min()
+    }
+}
+
+/// What is asked of the live stream once a replay is over.
+fn live_wish(wish: &Replay) -> Subscribe {
+    Subscribe {
+        schemas: wish.schemas,
+        symbols: wish.symbols.clone(),
+        snapshot: false,
+        start: None,
+        policy: None,
+        max_rate: None,
+    }
+}

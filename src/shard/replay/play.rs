@@ -1,0 +1,254 @@
+//! A replay of one client: where it stands, how fast it goes, what of a recording is for it.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock::UnixNanos;
+use crate::limits::{PIECE_BYTES, REPLAY_RECORDS_PER_TURN};
+use crate::shard::cache::{self, Key};
+use crate::shard::catalog::{Catalog, Index};
+use crate::shard::course::Passage;
+use crate::shard::encode::{Framer, Texts};
+use crate::shard::interest::Interest;
+use crate::wire::encoding::Encoding;
+use crate::wire::position::Position;
+use crate::wire::record::{self, Schema, UNDEF_TIMESTAMP};
+use crate::wire::replay::{self, Completed, Speed, State, Then};
+
+/// Index times on the clock: a time and when it is due; what follows keeps its distance.
+#[derive(Clone, Copy)]
+struct Pace {
+    speed: Speed,
+    /// The anchor; none until the next record sets it.
+    anchor: Option<(UnixNanos, Instant)>,
+}
+
+impl Pace {
+    /// When a record of this index time is due; none: at once.
+    fn due(&mut self, time: UnixNanos, now: Instant) -> Option<Instant> {
+        let Speed::Times(factor) = self.speed else { return None };
+        let (from, at) = *self.anchor.get_or_insert((time, now));
+        let after = time.saturating_sub(from) as f64 / factor;
+        at.checked_add(Duration::from_nanos(after as u64))
+    }
+}
+
+/// Why a replay has nothing to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shard) enum Pause {
+    /// More may be sent at once.
+    None,
+    /// The next record is due then.
+    Until(Instant),
+    /// A block has to be read.
+    Dry,
+    /// It has been told to.
+    Told,
+    /// It is at its end.
+    Over,
+}
+
+/// A replay.
+pub struct Play {
+    /// Its number, unique on the connection.
+    pub id: u32,
+    /// What was asked for.
+    pub wish: replay::Replay,
+    /// The subscription that follows it.
+    pub subscription: Option<u32>,
+    /// Passes that were begun.
+    pub passes: u64,
+    /// Where it reads.
+    pub passage: Passage,
+    /// The recording.
+    pub folder: Arc<PathBuf>,
+    /// Its instruments.
+    catalog: Arc<Catalog>,
+    interest: Interest,
+    /// Whose mappings have been sent.
+    announced: HashSet<Index>,
+    /// Nothing before this index time is for it: the start, or where it was sent to.
+    from: UnixNanos,
+    /// Nothing after this number is for it.
+    last_seq: u64,
+    pace: Pace,
+    /// It waits to be told to go on.
+    pub paused: bool,
+    /// Records to be sent while it is paused.
+    steps: u64,
+    /// When its next record is due.
+    pub due: Option<Instant>,
+    /// Records that were sent.
+    pub records: u64,
+    /// Index time of the last record passed.
+    time: Option<UnixNanos>,
+    /// Index times of the first and the last record sent.
+    span: Option<(UnixNanos, UnixNanos)>,
+}
+
+impl Play {
+    /// A replay that has sent nothing, of a recording with these instruments.
+    pub(in crate::shard) fn new(
+        id: u32,
+        wish: replay::Replay,
+        (folder, last_seq): (Arc<PathBuf>, u64),
+        catalog: Arc<Catalog>,
+        interest: Interest,
+    ) -> Self {
+        let pace = Pace { speed: wish.speed, anchor: None };
+        let from = wish.start;
+        Self {
+            id,
+            wish,
+            subscription: None,
+            passes: 0,
+            passage: Passage::default(),
+            folder,
+            catalog,
+            interest,
+            announced: HashSet::new(),
+            from,
+            last_seq,
+            pace,
+            paused: false,
+            steps: 0,
+            due: None,
+            records: 0,
+            time: None,
+            span: None,
+        }
+    }
+
+    /// Goes on from this index time.
+    pub(in crate::shard) fn seek(&mut self, time: UnixNanos) {
+        (self.from, self.time) = (time, None);
+        self.passage = Passage::default();
+        (self.pace.anchor, self.due) = (None, None);
+    }
+
+    /// The index time that it was sent to, or started from.
+    pub(in crate::shard) fn from(&self) -> UnixNanos {
+        self.from
+    }
+
+    /// Goes on at this speed from where it is.
+    pub(in crate::shard) fn set_speed(&mut self, speed: Speed, now: Instant) {
+        self.pace = Pace { speed, anchor: self.time.map(|time| (time, now)) };
+        self.due = None;
+    }
+
+    /// Sends nothing more until it is told to.
+    pub(in crate::shard) fn pause(&mut self) {
+        (self.paused, self.steps, self.due) = (true, 0, None);
+    }
+
+    /// Goes on from where it is.
+    pub(in crate::shard) fn resume(&mut self, now: Instant) {
+        self.paused = false;
+        self.set_speed(self.pace.speed, now);
+    }
+
+    /// Sends so many records at once, then nothing.
+    pub(in crate::shard) fn step(&mut self, records: u64) {
+        self.pause();
+        self.steps = records;
+    }
+
+    /// Where it stands.
+    pub(in crate::shard) fn state(&self, ended: bool) -> State<'static> {
+        let state = match (ended, self.paused) {
+            (true, _) => "stopped",
+            (_, true) => "paused",
+            _ => "playing",
+        };
+        let (replay, speed) = (self.id, self.pace.speed);
+        State { replay, state, time: self.time, records: self.records, speed }
+    }
+
+    /// What is told at its end.
+    pub(in crate::shard) fn completed(&self, epoch: u64) -> Completed {
+        let (replay, records, then) = (self.id, self.records, self.wish.then);
+        let at = (then == Then::Live).then_some(Position { epoch, seq: self.passage.seq() });
+        Completed { replay, records, span: self.span, then, at }
+    }
+
+    /// Frames what is due, a bounded piece of it.
+    pub(in crate::shard) fn play(
+        &mut self,
+        now: Instant,
+        encoding: Encoding,
+        texts: &mut Texts,
+        framer: &mut Framer<'_>,
+    ) -> Pause {
+        let mut bytes = 0;
+        for _ in 0..REPLAY_RECORDS_PER_TURN {
+            if bytes >= PIECE_BYTES {
+                break;
+            }
+            if self.paused && self.steps == 0 {
+                return Pause::Told;
+            }
+            let Some((seq, record)) = self.passage.peek() else { return Pause::Dry };
+            let time = record::index_ts(&record);
+            if seq > self.last_seq || time > self.wish.end && time != UNDEF_TIMESTAMP {
+                return Pause::Over;
+            }
+            if time >= self.from && time != UNDEF_TIMESTAMP {
+                let due = if self.paused { None } else { self.pace.due(time, now) };
+                if let Some(due) = due.filter(|due| *due > now) {
+                    return Pause::Until(due);
+                }
+                self.time = Some(time);
+            }
+            self.passage.pop();
+            if time < self.from {
+                continue;
+            }
+            let Some(key) = self.wanted(&record) else { continue };
+            bytes += self.announce(cache::parts(key).1, time, encoding, texts, framer);
+            self.records += 1;
+            self.steps = self.steps.saturating_sub(1);
+            self.span = Some((self.span.map_or(time, |(first, _)| first), time));
+            let item = match encoding {
+                Encoding::Dbn => &record[..],
+                Encoding::Json => texts.scratch(&record, key, &self.catalog),
+            };
+            bytes += item.len();
+            framer.push(item, self.records);
+        }
+        Pause::None
+    }
+
+    /// The key of a record, where it is asked for.
+    fn wanted(&self, record: &[u8]) -> Option<Key> {
+        let index = self.catalog.index(record::instrument_id(record))?;
+        let key = cache::key(record::schema_of(record::rtype_of(record))?, index);
+        let tbbo = || record::is_tbbo(record).then(|| cache::key(Schema::Tbbo, index));
+        let asks = |key: &Key| self.interest.asks_for(*key);
+        Some(key).filter(asks).or_else(|| tbbo().filter(asks))
+    }
+
+    /// Sends an instrument's mapping before its first record; how many bytes that was.
+    fn announce(
+        &mut self,
+        index: Index,
+        time: UnixNanos,
+        encoding: Encoding,
+        texts: &mut Texts,
+        framer: &mut Framer<'_>,
+    ) -> usize {
+        if !self.announced.insert(index) {
+            return 0;
+        }
+        let mut mapping = Vec::new();
+        self.catalog.get(index).publish_mapping(&mut mapping, time);
+        let item = match encoding {
+            Encoding::Dbn => &mapping[..],
+            Encoding::Json => texts.scratch(&mapping, cache::mapping_key(index), &self.catalog),
+        };
+        framer.push(item, self.records);
+        item.len()
+    }
+}
