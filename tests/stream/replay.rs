@@ -176,7 +176,8 @@ async fn it_is_filtered_by_symbol_and_runs_beside_a_live_subscription() {
     let symbol = client.ledger.symbol(one.instrument).to_owned();
     let asked = json!({"recording": "live", "speed": "max", "symbols": [symbol]});
     let (records, _) = whole(&mut client, asked).await;
-    assert!(records.len() > 100 && records.iter().all(|r| r.instrument == one.instrument));
+    assert!(records.len() > 20, "{} of {symbol}", records.len());
+    assert!(records.iter().all(|r| r.instrument == one.instrument));
     // The live stream has gone on meanwhile, and its counts are its own.
     client.records(100).await;
     client.heartbeat().await;
