@@ -6,6 +6,7 @@
 
 mod bench;
 mod client;
+mod export;
 mod inspect;
 mod logging;
 mod play;
@@ -51,6 +52,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
     Repair(repair::RepairArgs),
+    Export(export::ExportArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -64,6 +66,7 @@ pub fn run() -> ExitCode {
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Repair(args)) => repair::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         None => help(),
     }
 }

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod batch;
 pub mod close;
+pub mod csv;
 pub mod encoding;
 pub mod error;
 pub mod file;

@@ -10,6 +10,7 @@ mod merge;
 pub(crate) mod names;
 mod options;
 mod pace;
+mod records;
 pub(crate) mod scan;
 mod symbols;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use options::{ReplayError, ReplayOptions, Speed};
+pub use records::Records;
 
 use self::identity::{Identities, announce};
 use self::merge::{Merge, time_of};

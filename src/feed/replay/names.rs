@@ -96,6 +96,12 @@ impl Names {
         all.into_iter().map(|(publisher, id, symbol)| self.named(publisher, id, symbol)).collect()
     }
 
+    /// The instruments that metadata names, each with the days on which its id stands for it.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (Named, UnixNanos, UnixNanos)> {
+        let named = |span: &Span| self.named(self.publisher, span.id, span.symbol.clone());
+        self.spans.values().flatten().map(move |span| (named(span), span.start, span.end))
+    }
+
     /// The instrument of a record of this time, and until when its id stands for it.
     pub(crate) fn name(&self, record: &[u8], time: UnixNanos) -> (Named, UnixNanos) {
         let (publisher, id) = (record::publisher_id(record), record::instrument_id(record));

@@ -1,12 +1,13 @@
 //! What the metadata of a DBN file says of its records.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
 use dbn::encode::dbn::MetadataEncoder;
 use dbn::{MappingInterval, Metadata, MetadataBuilder, SType, Schema, SymbolMapping};
+use time::OffsetDateTime;
 
-use crate::clock::UnixNanos;
+use crate::clock::{SECOND, UnixNanos};
 
 /// Bytes of a dataset's name that DBN holds.
 const DATASET_BYTES: usize = 15;
@@ -24,12 +25,30 @@ pub struct Contents {
     pub end: UnixNanos,
     /// Has each record `ts_out` behind it?
     pub ts_out: bool,
-    /// Symbols and the ids that stand for them.
+    /// Symbols and the ids that stand for them, on all days.
     pub symbols: Vec<(String, u32)>,
+    /// Symbols and the ids that stand for them on some days only.
+    pub spans: Vec<Span>,
+}
+
+/// An id that stands for a symbol on some days (UTC).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The symbol.
+    pub symbol: String,
+    /// Its id.
+    pub id: u32,
+    /// A time of the first day, ns.
+    pub start: UnixNanos,
+    /// A time of the day after the last one, ns.
+    pub end: UnixNanos,
 }
 
 impl Contents {
-    /// As DBN v3 has it: each id stands for its symbol on all days from the start to the end.
+    /// As DBN v3 has it.
+    ///
+    /// Readers take a symbol's intervals for apart from each other: where a symbol has several ids
+    /// at one time, it has several mappings.
     pub fn metadata(&self) -> Metadata {
         let cut = self.dataset.floor_char_boundary(DATASET_BYTES);
         let mut metadata = MetadataBuilder::new()
@@ -41,20 +60,24 @@ impl Contents {
             .stype_out(SType::InstrumentId)
             .ts_out(self.ts_out)
             .build();
-        let start_date = metadata.start().date();
-        let last = metadata.end().unwrap_or(metadata.start()).max(metadata.start()).date();
-        let end_date = last.next_day().unwrap_or(last);
-        let mut ids: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        for (symbol, id) in &self.symbols {
-            ids.entry(symbol).or_default().push(*id);
+        let mut spans: Vec<&Span> = self.spans.iter().collect();
+        spans.sort_by_key(|span| (&span.symbol, span.start));
+        let last = self.end.max(self.start);
+        for span in spans {
+            let known = metadata.mappings.last_mut().filter(|m| m.raw_symbol == span.symbol);
+            let interval = interval(span.id, span.start, span.end.saturating_sub(1));
+            match known {
+                Some(m) if m.intervals.iter().all(|i| i.end_date <= interval.start_date) => {
+                    m.intervals.push(interval);
+                }
+                _ => metadata.mappings.push(mapping(&span.symbol, interval)),
+            }
         }
-        for (symbol, ids) in ids {
-            let interval =
-                |id: u32| MappingInterval { start_date, end_date, symbol: id.to_string() };
-            let intervals = ids.into_iter().map(interval).collect();
-            metadata.symbols.push(symbol.to_owned());
-            metadata.mappings.push(SymbolMapping { raw_symbol: symbol.to_owned(), intervals });
-        }
+        let always = self.symbols.iter();
+        let always = always.map(|(symbol, id)| mapping(symbol, interval(*id, self.start, last)));
+        metadata.mappings.extend(always);
+        let symbols = metadata.mappings.iter().map(|mapping| mapping.raw_symbol.clone());
+        metadata.symbols = symbols.collect::<BTreeSet<_>>().into_iter().collect();
         metadata
     }
 
@@ -68,4 +91,19 @@ impl Contents {
         encoded.map_err(std::io::Error::other)?;
         Ok(head)
     }
+}
+
+fn mapping(symbol: &str, interval: MappingInterval) -> SymbolMapping {
+    SymbolMapping { raw_symbol: symbol.to_owned(), intervals: vec![interval] }
+}
+
+/// From the day of one time to that of another, ns.
+fn interval(id: u32, first: UnixNanos, last: UnixNanos) -> MappingInterval {
+    let date = |at: UnixNanos| {
+        let seconds = (at / SECOND) as i64;
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH).date()
+    };
+    let (start_date, last) = (date(first), date(last.max(first)));
+    let end_date = last.next_day().unwrap_or(last);
+    MappingInterval { start_date, end_date, symbol: id.to_string() }
 }

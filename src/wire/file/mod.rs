@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
 use dbn::{Metadata, Schema, rtype};
 
-pub use contents::Contents;
+pub use contents::{Contents, Span};
 pub use draft::{Draft, WriteError};
 pub use fault::{Fault, FileError, Place};
 pub use form::{Forms, VERSIONS, bare_length};
@@ -180,6 +180,12 @@ impl Reader {
             At::Upgraded => self.upgrader.record(),
             At::Start | At::End => &[],
         }
+    }
+
+    /// When the record it stands at was published, where the file has that.
+    pub fn ts_out(&self) -> Option<crate::clock::UnixNanos> {
+        let there = self.forms.ts_out() && self.taken >= form::TS_OUT;
+        there.then(|| super::record::u64_at(self.window.data(), self.taken - form::TS_OUT))
     }
 
     /// Gives the record it stands at another instrument id.

@@ -205,7 +205,8 @@ mod tests {
         let symbols = symbols.iter().zip(7..).map(|(name, id)| ((*name).to_owned(), id)).collect();
         let schema = Some(Schema::Trades);
         let (start, end) = (1_700_000_000_000_000_000, 1_700_100_000_000_000_000);
-        Contents { dataset: "TEST".to_owned(), schema, start, end, ts_out: false, symbols }
+        let dataset = "TEST".to_owned();
+        Contents { dataset, schema, start, end, symbols, ..Contents::default() }
     }
 
     /// Writes 1,000 trades with one guess of the contents and another truth.

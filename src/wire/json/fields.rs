@@ -11,17 +11,24 @@ use dbn::{
 use Kind::{Char, I8, I16, I32, I64, Levels, Object, Price, Text, Time, U8, U16, U32, U64};
 
 /// One field of a record.
-pub(super) struct Field {
+pub(in crate::wire) struct Field {
     /// `,"name":`
-    pub(super) key: &'static [u8],
+    pub(in crate::wire) key: &'static [u8],
     /// Its first byte in the record.
-    pub(super) at: usize,
-    pub(super) kind: Kind,
+    pub(in crate::wire) at: usize,
+    pub(in crate::wire) kind: Kind,
+}
+
+impl Field {
+    /// Its name.
+    pub(in crate::wire) fn name(&self) -> &'static str {
+        std::str::from_utf8(&self.key[2..self.key.len() - 2]).unwrap_or_default()
+    }
 }
 
 /// How a field is printed.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(in crate::wire) enum Kind {
     /// ns, as ISO 8601; `null` where 0 or undefined.
     Time,
     /// 1e-9 units, as a quoted decimal; `null` where undefined.
@@ -46,7 +53,7 @@ pub(super) enum Kind {
 }
 
 /// Bytes of a book level.
-pub(super) const LEVEL: usize = size_of::<BidAskPair>();
+pub(in crate::wire) const LEVEL: usize = size_of::<BidAskPair>();
 
 macro_rules! fields {
     ($record:ty: $($name:ident $kind:expr,)*) => {
@@ -59,7 +66,7 @@ macro_rules! fields {
 }
 
 /// The fields of a record type, as DBN v3 has it; none where it doesn't know it.
-pub(super) fn of(kind: u8) -> Option<&'static [Field]> {
+pub(in crate::wire) fn of(kind: u8) -> Option<&'static [Field]> {
     Some(match kind {
         rtype::MBO => MBO,
         rtype::MBP_0 => TRADE,

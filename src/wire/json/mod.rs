@@ -6,8 +6,8 @@
 //! characters but tab, line feed and carriage return, and the apostrophe) is `null`, and the lowest
 //! price of all is printed as any other.
 
-mod fields;
-mod text;
+pub(super) mod fields;
+pub(super) mod text;
 
 use fields::{Field, Kind};
 
@@ -18,14 +18,24 @@ use crate::clock::UnixNanos;
 /// Appends a published record (DBN v3 with `ts_out`) as a JSON object, without line end. A record
 /// whose type or length DBN doesn't know is `null`.
 pub fn encode(record: &[u8], symbol: &str, out: &mut Vec<u8>) {
-    let Some((fields, bare)) = table(record) else {
+    match record.len().checked_sub(8) {
+        Some(bare) => encode_bare(&record[..bare], Some(record::ts_out(record)), symbol, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends a bare record in the same way, with `ts_out` where it has one.
+pub fn encode_bare(bare: &[u8], ts_out: Option<UnixNanos>, symbol: &str, out: &mut Vec<u8>) {
+    let Some(fields) = fields_of(bare) else {
         out.extend_from_slice(b"null");
         return;
     };
     object(bare, fields, out);
     out.pop();
-    out.extend_from_slice(b",\"ts_out\":");
-    text::time(record::ts_out(record), out);
+    if let Some(ts_out) = ts_out {
+        out.extend_from_slice(b",\"ts_out\":");
+        text::time(ts_out, out);
+    }
     out.extend_from_slice(b",\"symbol\":");
     text::string(symbol, out);
     out.push(b'}');
@@ -39,12 +49,10 @@ pub fn time_text(ns: UnixNanos) -> String {
     if text == "null" { "-".to_owned() } else { text.trim_matches('"').to_owned() }
 }
 
-/// The fields of a published record, and its bytes without `ts_out`.
-fn table(record: &[u8]) -> Option<(&'static [Field], &[u8])> {
-    let kind = *record.get(1)?;
-    let bare = bare_length(3, kind)?;
-    let fields = fields::of(kind)?;
-    (record.len() == bare + 8).then(|| (fields, &record[..bare]))
+/// The fields of a bare record; none where DBN doesn't know its type or length.
+pub(super) fn fields_of(bare: &[u8]) -> Option<&'static [Field]> {
+    let kind = *bare.get(1)?;
+    fields::of(kind).filter(|_| bare_length(3, kind) == Some(bare.len()))
 }
 
 /// Writes these fields of what begins with `bytes`.
@@ -90,7 +98,7 @@ fn levels(bytes: &[u8], count: usize, fields: &[Field], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-fn u16_at(bytes: &[u8]) -> u16 {
+pub(super) fn u16_at(bytes: &[u8]) -> u16 {
     u16::from_le_bytes([bytes[0], bytes[1]])
 }
 

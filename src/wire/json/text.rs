@@ -22,12 +22,19 @@ pub(super) fn price(price: i64, out: &mut Vec<u8>) {
         out.extend_from_slice(NULL);
         return;
     }
-    out.extend_from_slice(if price < 0 { b"\"-" } else { b"\"" });
-    let amount = price.unsigned_abs();
+    quoted(out, |out| decimal(price, out));
+}
+
+/// A number in 1e-9 units as a decimal with 9 places.
+#[inline]
+pub(in crate::wire) fn decimal(number: i64, out: &mut Vec<u8>) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    let amount = number.unsigned_abs();
     unsigned(amount / SECOND, out);
     out.push(b'.');
     out.extend_from_slice(&nine_digits((amount % SECOND) as u32));
-    out.push(b'"');
 }
 
 /// Nanoseconds since the UNIX epoch as quoted ISO 8601 with 9 places; `null` where 0 or undefined.
@@ -37,18 +44,24 @@ pub(super) fn time(ns: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(NULL);
         return;
     }
+    quoted(out, |out| iso(ns, out));
+}
+
+/// Nanoseconds since the UNIX epoch as ISO 8601 with 9 places.
+#[inline]
+pub(in crate::wire) fn iso(ns: u64, out: &mut Vec<u8>) {
     let (seconds, part) = (ns / SECOND, (ns % SECOND) as u32);
     let (year, month, day) = civil(seconds / 86_400);
     let second = (seconds % 86_400) as usize;
-    let mut text = *b"\"0000-00-00T00:00:00.000000000Z\"";
-    text[1..3].copy_from_slice(&PAIRS[year / 100]);
-    text[3..5].copy_from_slice(&PAIRS[year % 100]);
-    text[6..8].copy_from_slice(&PAIRS[month]);
-    text[9..11].copy_from_slice(&PAIRS[day]);
-    text[12..14].copy_from_slice(&PAIRS[second / 3600]);
-    text[15..17].copy_from_slice(&PAIRS[second / 60 % 60]);
-    text[18..20].copy_from_slice(&PAIRS[second % 60]);
-    text[21..30].copy_from_slice(&nine_digits(part));
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    text[0..2].copy_from_slice(&PAIRS[year / 100]);
+    text[2..4].copy_from_slice(&PAIRS[year % 100]);
+    text[5..7].copy_from_slice(&PAIRS[month]);
+    text[8..10].copy_from_slice(&PAIRS[day]);
+    text[11..13].copy_from_slice(&PAIRS[second / 3600]);
+    text[14..16].copy_from_slice(&PAIRS[second / 60 % 60]);
+    text[17..19].copy_from_slice(&PAIRS[second % 60]);
+    text[20..29].copy_from_slice(&nine_digits(part));
     out.extend_from_slice(&text);
 }
 
@@ -78,7 +91,7 @@ fn nine_digits(mut n: u32) -> [u8; 9] {
 
 /// An unsigned number.
 #[inline]
-pub(super) fn unsigned(mut n: u64, out: &mut Vec<u8>) {
+pub(in crate::wire) fn unsigned(mut n: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     while n >= 10 {
@@ -95,7 +108,7 @@ pub(super) fn unsigned(mut n: u64, out: &mut Vec<u8>) {
 
 /// A signed number.
 #[inline]
-pub(super) fn signed(n: i64, out: &mut Vec<u8>) {
+pub(in crate::wire) fn signed(n: i64, out: &mut Vec<u8>) {
     if n < 0 {
         out.push(b'-');
     }
@@ -126,7 +139,7 @@ pub(super) fn char(byte: u8, out: &mut Vec<u8>) {
 
 /// A text field's content: what comes before its first zero, empty where there is none or it is not
 /// UTF-8.
-pub(super) fn until_nul(field: &[u8]) -> &str {
+pub(in crate::wire) fn until_nul(field: &[u8]) -> &str {
     let end = field.iter().position(|byte| *byte == 0);
     end.and_then(|end| std::str::from_utf8(&field[..end]).ok()).unwrap_or_default()
 }

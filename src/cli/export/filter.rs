@@ -1,0 +1,126 @@
+//! Which records are exported: by time, schema and symbol.
+
+use std::collections::HashMap;
+
+use super::when::When;
+use crate::clock::UnixNanos;
+use crate::wire::instrument::bit;
+use crate::wire::record::{Schema, index_ts, instrument_id, is_tbbo, rtype_of, schema_of};
+use crate::wire::symbols::Pattern;
+
+/// What is asked for; all of it has to hold.
+pub(super) struct Filter {
+    pub(super) from: Option<UnixNanos>,
+    pub(super) to: Option<UnixNanos>,
+    /// Bits of schemas; none: all.
+    schemas: Option<u32>,
+    /// None: all.
+    patterns: Vec<Pattern>,
+    /// What was said of ids before.
+    ids: HashMap<u32, bool, foldhash::fast::FixedState>,
+}
+
+impl Filter {
+    /// # Errors
+    /// Where it lets nothing through.
+    pub(super) fn new(
+        from: Option<When>,
+        to: Option<When>,
+        schemas: &[Schema],
+        symbols: &[String],
+    ) -> Result<Self, String> {
+        let (from, to) = (from.map(|when| when.0), to.map(|when| when.0));
+        if from.zip(to).is_some_and(|(from, to)| from >= to) {
+            return Err("--to is not after --from: nothing lies between".to_owned());
+        }
+        let mask = schemas.iter().fold(0, |mask, schema| mask | bit(*schema));
+        Ok(Self {
+            from,
+            to,
+            schemas: (!schemas.is_empty()).then_some(mask),
+            patterns: symbols.iter().map(Pattern::new).collect(),
+            ids: HashMap::default(),
+        })
+    }
+
+    /// Lets only this schema through.
+    pub(super) fn only(&mut self, schema: Schema) {
+        self.schemas = Some(bit(schema));
+    }
+
+    /// The one schema that it lets through, where it is one.
+    pub(super) fn schema(&self) -> Option<Schema> {
+        let mask = self.schemas.filter(|mask| mask.is_power_of_two())?;
+        Schema::try_from(mask.trailing_zeros() as u16).ok()
+    }
+
+    /// The schemas that it lets through.
+    pub(super) fn schemas(&self) -> u32 {
+        self.schemas.unwrap_or(u32::MAX)
+    }
+
+    /// Does it let this symbol through?
+    pub(super) fn has_symbol(&self, symbol: &str) -> bool {
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(symbol))
+    }
+
+    /// Does it let this record's instrument through?
+    #[inline]
+    pub(super) fn has_instrument(&mut self, record: &[u8], symbol: &str) -> bool {
+        if self.patterns.is_empty() {
+            return true;
+        }
+        let id = instrument_id(record);
+        if let Some(known) = self.ids.get(&id) {
+            return *known;
+        }
+        let has = self.has_symbol(symbol);
+        self.ids.insert(id, has);
+        has
+    }
+
+    /// Does it let this record through, whose instrument it does?
+    #[inline]
+    pub(super) fn has(&self, record: &[u8]) -> bool {
+        let schema = || {
+            let own = schema_of(rtype_of(record)).map_or(0, bit);
+            let tbbo = if is_tbbo(record) { bit(Schema::Tbbo) } else { 0 };
+            own | tbbo
+        };
+        if self.schemas.is_some_and(|mask| mask & schema() == 0) {
+            return false;
+        }
+        let time = index_ts(record);
+        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::record::{TradeMsg, bytes_of, header, rtype};
+
+    fn filter(from: u64, to: u64, schemas: &[Schema], symbols: &[&str]) -> Filter {
+        let symbols: Vec<_> = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
+        Filter::new(Some(When(from)), Some(When(to)), schemas, &symbols).unwrap()
+    }
+
+    #[test]
+    fn all_that_is_asked_for_has_to_hold() {
+        let hd = header::<TradeMsg>(rtype::MBP_0, 1, 7, 100);
+        let trade = TradeMsg { hd, ts_recv: 200, ..TradeMsg::default() };
+        let record = bytes_of(&trade);
+        assert!(filter(200, 201, &[Schema::Mbo, Schema::Trades], &["NQ*", "ES"]).has(record));
+        assert!(!filter(201, 300, &[], &[]).has(record) && !filter(100, 200, &[], &[]).has(record));
+        assert!(!filter(1, 300, &[Schema::Tbbo], &[]).has(record));
+        let mut some = filter(1, 300, &[], &["NQ*", "ES"]);
+        assert!(some.has_symbol("ES") && some.has_symbol("NQH4") && !some.has_symbol("ESH4"));
+        assert!(some.has_instrument(record, "ES"), "and so it stays");
+        assert!(some.has_instrument(record, "other"));
+    }
+
+    #[test]
+    fn nothing_lies_between_a_time_and_an_earlier_one() {
+        assert!(Filter::new(Some(When(5)), Some(When(5)), &[], &[]).is_err());
+    }
+}

@@ -1,0 +1,295 @@
+//! `broadtape export` against the official encoders and readers, and what is known of recordings.
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
+mod program;
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use broadtape::wire::file::{Contents, Writer};
+use broadtape::wire::record::{TradeMsg, bytes_of, header, publish_into};
+use dbn::decode::{DbnMetadata, DecodeRecordRef, DynDecoder};
+use dbn::encode::{EncodeRecordTextExt, csv, json};
+use dbn::{
+    BboMsg, CbboMsg, Cmbp1Msg, ImbalanceMsg, InstrumentDefMsg, MboMsg, Mbp1Msg, Mbp10Msg, Metadata,
+    OhlcvMsg, RecordRef, Schema, StatMsg, StatusMsg, VersionUpgradePolicy, rtype,
+};
+use program::{broadtape, python, recording, succeed};
+use tempfile::TempDir;
+
+const ORDERS: &str = "esh4-glbx-mdp3-20231225.mbo.dbn.zst";
+const QUOTES: &str = "databento_ESU4_mbp-1_2024-07-01T2358.dbn.zst";
+const TRADES: &str = "databento_ESU4_trades_2024-07-01T2358.dbn.zst";
+
+/// Exports files to one of this name; returns it with what was said.
+fn export(files: &[&Path], folder: &TempDir, name: &str, more: &[&str]) -> (PathBuf, String) {
+    let out = folder.path().join(name);
+    let output = broadtape().arg("export").args(files).arg("-o").arg(&out).args(more).output();
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && output.stdout.is_empty(), "{said}");
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(left.iter().all(|file| !file.to_string_lossy().contains("partial")), "{left:?}");
+    (out, said)
+}
+
+/// What it says where it does not, and its exit code; there is no file then.
+fn refused(files: &[&Path], name: &str, more: &[&str]) -> (String, i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join(name);
+    let output = broadtape().arg("export").args(files).arg("-o").arg(&out).args(more).output();
+    let output = output.unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+    (String::from_utf8(output.stderr).unwrap(), output.status.code().unwrap())
+}
+
+/// A file as the official reader has it: metadata and records.
+fn official(file: &Path) -> (Metadata, Vec<Vec<u8>>) {
+    let stream = BufReader::new(File::open(file).unwrap());
+    let upgrade = VersionUpgradePolicy::UpgradeToV3;
+    let mut decoder = DynDecoder::inferred_with_buffer(stream, upgrade).unwrap();
+    let metadata = decoder.metadata().clone();
+    let mut records = Vec::new();
+    while let Some(record) = decoder.decode_record_ref().unwrap() {
+        records.push(record.as_ref().to_vec());
+    }
+    (metadata, records)
+}
+
+/// Files with metadata and one schema each, of every schema there is.
+fn files() -> Vec<PathBuf> {
+    let Some(folder) = recording("dbn") else { return Vec::new() };
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    let whole = |name: &str| name.ends_with(".dbn") || name.ends_with(".dbn.zst");
+    files.retain(|file| whole(&file.to_string_lossy()) && !official(file).1.is_empty());
+    files.extend([QUOTES, TRADES].map(|name| recording(name).unwrap()));
+    assert!(files.len() > 40, "{}", files.len());
+    files
+}
+
+#[test]
+fn dbn_comes_out_as_it_went_in() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files() {
+        let (metadata, records) = official(&file);
+        for name in ["out.dbn", "out.dbn.zst"] {
+            let (out, said) = export(&[&file], &folder, name, &["--force"]);
+            let (written, exported) = official(&out);
+            assert!(exported == records, "{}: {said}", file.display());
+            assert!(said.contains(&format!("{} records", records.len())), "{said}");
+            assert_eq!(written.version, 3);
+            assert_eq!((&written.dataset, written.schema), (&metadata.dataset, metadata.schema));
+            assert_eq!((written.start, written.ts_out), (metadata.start, metadata.ts_out));
+            // A record's symbol is that of the file it came from.
+            let id = u32::from_le_bytes(records[0][4..8].try_into().unwrap());
+            let date = time::OffsetDateTime::from_unix_timestamp_nanos(metadata.start.into());
+            let date = date.unwrap().date();
+            let before = metadata.symbol_map_for_date(date).ok();
+            let before = before.as_ref().and_then(|map| map.get(id));
+            let after = written.symbol_map_for_date(date).unwrap();
+            let after = after.get(id).map(|symbol| symbol.to_string());
+            let own = before.map(|symbol| symbol.to_string());
+            assert!(own.is_none() || after == own, "{}: {after:?} {own:?}", file.display());
+            if !metadata.mappings.is_empty() {
+                assert_eq!(written.mappings, metadata.mappings, "{}", file.display());
+            }
+        }
+    }
+}
+
+/// Calls the method of an official encoder with each record as its type has it.
+macro_rules! encode {
+    ($encoder:expr, $record:expr, $symbol:expr; $($kind:ty),*) => {
+        $(if let Some(record) = $record.get::<$kind>() {
+            $encoder.encode_record_with_sym(record, Some($symbol)).unwrap();
+        })*
+    };
+}
+
+/// The lines of the official encoders, CSV with its header, and JSON.
+fn official_lines(file: &Path, symbol: impl Fn(u32) -> String) -> [String; 2] {
+    let stream = BufReader::new(File::open(file).unwrap());
+    let upgrade = VersionUpgradePolicy::UpgradeToV3;
+    let mut decoder = DynDecoder::inferred_with_buffer(stream, upgrade).unwrap();
+    let schema = decoder.metadata().schema.unwrap();
+    let (mut table, mut lines) = (Vec::new(), Vec::new());
+    let mut csv = csv::Encoder::builder(&mut table)
+        .use_pretty_px(true)
+        .use_pretty_ts(true)
+        .write_header(false)
+        .with_symbol(true)
+        .build()
+        .unwrap();
+    csv.encode_header_for_schema(3, schema, false, true).unwrap();
+    let mut json = json::Encoder::new(&mut lines, false, true, true);
+    while let Some(record) = decoder.decode_record_ref().unwrap() {
+        let record: RecordRef<'_> = record;
+        let symbol = symbol(record.header().instrument_id);
+        encode!(csv, record, &symbol; MboMsg, TradeMsg, Mbp1Msg, Mbp10Msg, BboMsg, Cmbp1Msg,
+            CbboMsg, OhlcvMsg, StatusMsg, InstrumentDefMsg, ImbalanceMsg, StatMsg);
+        encode!(json, record, &symbol; MboMsg, TradeMsg, Mbp1Msg, Mbp10Msg, BboMsg, Cmbp1Msg,
+            CbboMsg, OhlcvMsg, StatusMsg, InstrumentDefMsg, ImbalanceMsg, StatMsg);
+    }
+    drop(csv);
+    [table, lines].map(|text| String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn csv_and_json_are_what_the_official_encoders_print() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files() {
+        let (dbn, _) = export(&[&file], &folder, "out.dbn", &["--force"]);
+        let metadata = official(&dbn).0;
+        let symbol = |id: u32| {
+            let mapped = metadata.mappings.iter().find(|mapping| {
+                mapping.intervals.iter().any(|interval| interval.symbol == id.to_string())
+            });
+            mapped.unwrap().raw_symbol.clone()
+        };
+        let [table, lines] = official_lines(&file, symbol);
+        let (csv, _) = export(&[&file], &folder, "out.csv", &["--force"]);
+        let (json, _) = export(&[&file], &folder, "out.jsonl", &["--force"]);
+        assert_eq!(fs::read_to_string(csv).unwrap(), table, "{}", file.display());
+        assert_eq!(fs::read_to_string(json).unwrap(), lines, "{}", file.display());
+    }
+}
+
+#[test]
+fn filters_choose_and_what_they_leave_is_counted() {
+    let (Some(orders), Some(trades)) = (recording(ORDERS), recording(TRADES)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let from = ["--from", "2023-12-25T22:00", "--to", "2023-12-25T23:00:00"];
+    let (out, said) = export(&[&orders], &folder, "hour.dbn.zst", &from);
+    let (metadata, records) = official(&out);
+    let all = official(&orders).1;
+    let time = |record: &Vec<u8>| u64::from_le_bytes(record[40..48].try_into().unwrap());
+    let hour = 1_703_541_600_000_000_000..1_703_545_200_000_000_000_u64;
+    let expected: Vec<_> = all.iter().filter(|record| hour.contains(&time(record))).collect();
+    assert!(records.iter().eq(expected.iter().copied()) && records.len() == 924);
+    let counts = format!("{} records", records.len());
+    let left = format!("; {} left out", all.len() - records.len());
+    assert!(said.contains(&counts) && said.contains(&left), "{said}");
+    assert_eq!((metadata.start, metadata.end.unwrap().get()), (hour.start, hour.end));
+
+    let both = [orders.as_path(), trades.as_path()];
+    let (out, _) = export(&both, &folder, "some.dbn", &["--symbols", "ESU*,XX"]);
+    let (metadata, records) = official(&out);
+    assert_eq!((records.len(), &metadata.symbols[..]), (120, &["ESU4".to_owned()][..]));
+    let (out, _) = export(&both, &folder, "both.dbn", &[]);
+    assert_eq!((official(&out).1.len(), official(&out).0.schema), (68_792 + 120, None));
+    let (out, _) = export(&both, &folder, "one.csv", &["--schema", "trades"]);
+    assert_eq!(fs::read_to_string(out).unwrap().lines().count(), 121);
+}
+
+#[test]
+fn what_follows_from_orders_is_exported_beside_them() {
+    let Some(orders) = recording(ORDERS) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let only = ["--derive", "--schema", "mbp-1"];
+    let (out, said) = export(&[&orders], &folder, "top.dbn.zst", &only);
+    let (metadata, records) = official(&out);
+    assert_eq!((metadata.schema, records.len()), (Some(Schema::Mbp1), 25_440 + 2_973));
+    assert!(said.contains("68792 left out") && !said.contains("books"), "{said}");
+    let last = records.last().unwrap();
+    let price = |at: usize| i64::from_le_bytes(last[at..at + 8].try_into().unwrap());
+    assert_eq!((price(48), price(56)), (4_810_000_000_000, 4_810_250_000_000));
+    let (out, _) = export(&[&orders], &folder, "all.dbn", &["--derive"]);
+    let kinds = official(&out).1.iter().fold([0; 256], |mut kinds, record| {
+        kinds[usize::from(record[1])] += 1;
+        kinds
+    });
+    let of = |kind: u8| kinds[usize::from(kind)];
+    assert_eq!([of(rtype::MBO), of(rtype::MBP_0)], [68_792, 2_973]);
+    assert_eq!([of(rtype::MBP_10), of(rtype::OHLCV_1H), of(rtype::OHLCV_1D)], [40_037, 1, 1]);
+    assert!(of(rtype::BBO_1M) > 0 && of(rtype::BBO_1S) > of(rtype::BBO_1M));
+}
+
+#[test]
+fn times_of_publication_go_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let tape = folder.path().join("tape.dbn.zst");
+    let symbols = vec![("A".to_owned(), 7)];
+    let contents = Contents { start: 1, end: 9, ts_out: true, symbols, ..Contents::default() };
+    let mut writer = Writer::create(&tape, &contents, false).unwrap();
+    let mut published = Vec::new();
+    for ts in 1..9 {
+        let hd = header::<TradeMsg>(rtype::MBP_0, 64_000, 7, ts);
+        published.clear();
+        let trade = TradeMsg { hd, ts_recv: ts, price: 5, ..TradeMsg::default() };
+        publish_into(&mut published, bytes_of(&trade), 1_000 + ts);
+        writer.write(&published).unwrap();
+    }
+    writer.finish(&contents).unwrap();
+    let (out, _) = export(&[&tape], &folder, "out.dbn", &["--from", "00000000003"]);
+    let ((metadata, records), all) = (official(&out), official(&tape).1);
+    assert!(metadata.ts_out && records == all[2..], "{metadata:?}");
+    let (out, _) = export(&[&tape], &folder, "out.csv", &["--schema", "trades"]);
+    let table = fs::read_to_string(out).unwrap();
+    let (names, lines) = table.split_once('\n').unwrap();
+    assert!(names.ends_with(",ts_out,symbol"), "{names}");
+    assert!(lines.starts_with("1970-01-01T00:00:00.000000001Z,"), "{lines}");
+    assert!(lines.ends_with(",1970-01-01T00:00:00.000001008Z,A\n"), "{lines}");
+    let (out, _) = export(&[&tape], &folder, "out.jsonl", &[]);
+    assert!(
+        fs::read_to_string(out).unwrap().contains(r#""ts_out":"1970-01-01T00:00:00.000001001Z""#)
+    );
+}
+
+#[test]
+fn what_cannot_be_done_is_said_and_leaves_nothing() {
+    let (Some(orders), Some(trades)) = (recording(ORDERS), recording(TRADES)) else { return };
+    let said = |files: &[&Path], name, more: &[&str]| refused(files, name, more);
+    let (words, code) = said(&[&orders], "x.txt", &[]);
+    assert!(words.contains(".dbn.zst") && code == 2, "{words}");
+    let (words, code) = said(&[&orders, &trades], "x.csv", &[]);
+    assert!(words.contains("--schema (here: mbo, trades)") && code == 2, "{words}");
+    let (words, code) = said(&[&orders], "x.csv", &["--from", "2024-01-02", "--to", "2024-01-01"]);
+    assert!(words.contains("--to is not after --from") && code == 2, "{words}");
+    let (words, _) = said(&[&orders], "x.csv", &["--from", "yesterday"]);
+    assert!(words.contains("2023-12-25T22:00"), "{words}");
+    let (words, _) = said(&[&orders], "x.csv", &["--schema", "mbo-10"]);
+    assert!(words.contains("mbp-10"), "{words}");
+    let empty = tempfile::tempdir().unwrap();
+    let (words, code) = said(&[empty.path()], "x.dbn", &[]);
+    assert!(words.contains("no .dbn or .dbn.zst file in it") && code == 1, "{words}");
+    let cut = empty.path().join("cut.dbn");
+    let whole = zstd::decode_all(File::open(&trades).unwrap()).unwrap();
+    fs::write(&cut, &whole[..whole.len() - 7]).unwrap();
+    let (words, code) = said(&[&cut], "x.dbn", &[]);
+    assert!(words.contains("record 120 at byte") && code == 1, "{words}");
+    if cfg!(not(feature = "parquet")) {
+        let (words, code) = said(&[&trades], "x.parquet", &[]);
+        assert!(words.contains("--features parquet") && code == 1, "{words}");
+    }
+}
+
+#[test]
+fn what_is_there_stays_unless_it_is_to_be_replaced() {
+    let Some(trades) = recording(TRADES) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there.csv");
+    fs::write(&there, "mine").unwrap();
+    let again = |more: &[&str]| {
+        broadtape().arg("export").arg(&trades).arg("-o").arg(&there).args(more).output().unwrap()
+    };
+    let kept = again(&[]);
+    let words = String::from_utf8_lossy(&kept.stderr).into_owned();
+    assert!(words.contains("--force") && kept.status.code() == Some(1), "{words}");
+    assert_eq!(fs::read(&there).unwrap(), b"mine");
+    assert!(again(&["--force"]).status.success());
+    assert_eq!(fs::read_to_string(&there).unwrap().lines().count(), 121);
+}
+
+#[test]
+fn the_official_python_reader_reads_it() {
+    let (Some(mut python), Some(orders)) = (python(), recording(ORDERS)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let only = ["--derive", "--schema", "mbp-1"];
+    let (plain, _) = export(&[&orders], &folder, "top.dbn", &only);
+    let (compressed, _) = export(&[&orders], &folder, "top.dbn.zst", &only);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/exported.py");
+    let said = succeed(python.arg(script).arg(plain).arg(compressed));
+    assert_eq!(said, "28413 records of mbp-1 in both, ESH4\n");
+}
