@@ -293,3 +293,40 @@ fn the_official_python_reader_reads_it() {
     let said = succeed(python.arg(script).arg(plain).arg(compressed));
     assert_eq!(said, "28413 records of mbp-1 in both, ESH4\n");
 }
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_holds_the_columns_of_csv() {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Decimal128Type, TimestampNanosecondType, UInt64Type};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    let Some(trades) = recording(TRADES) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (out, said) = export(&[&trades], &folder, "out.parquet", &[]);
+    let (table, _) = export(&[&trades], &folder, "out.csv", &[]);
+    let table = fs::read_to_string(table).unwrap();
+    assert!(said.contains("120 records"), "{said}");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(out).unwrap()).unwrap();
+    let names: Vec<_> = reader.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names.join(","), table.lines().next().unwrap());
+    let records = official(&trades).1;
+    let mut row = 0;
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let column = |name: &str| batch.column_by_name(name).unwrap();
+        for at in 0..batch.num_rows() {
+            let record = &records[row];
+            let long = |at: usize| i64::from_le_bytes(record[at..at + 8].try_into().unwrap());
+            let price = column("price").as_primitive::<Decimal128Type>().value(at);
+            let recv = column("ts_recv").as_primitive::<TimestampNanosecondType>().value(at);
+            let size = column("size").as_primitive::<UInt64Type>().value(at);
+            let side = column("side").as_string::<i32>().value(at).as_bytes()[0];
+            assert_eq!((price, recv), (i128::from(long(16)), long(32)));
+            assert_eq!((size, side), (u64::from(record[24]), record[29]));
+            assert_eq!(column("symbol").as_string::<i32>().value(at), "ESU4");
+            row += 1;
+        }
+    }
+    assert_eq!(row, 120);
+}

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod batch;
 pub mod close;
+pub mod columns;
 pub mod csv;
 pub mod encoding;
 pub mod error;

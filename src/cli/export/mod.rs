@@ -3,6 +3,10 @@
 //! A [`source::Source`] brings records, a [`filter::Filter`] chooses, a [`sink::Sink`] writes them;
 //! with `--derive`, what follows from the records stands between. Nothing is held but one batch.
 
+#[cfg(feature = "parquet")]
+mod columns;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_columns.rs"]
 mod columns;
 mod filter;
 mod pipe;

@@ -86,12 +86,15 @@ pub(super) fn create(
             Box::new(Dbn { writer, ts_out, published: Vec::new() })
         }
         Form::Csv => {
-            let mut lines = Lines::create(path, replace, csv::encode)?;
-            csv::header(contents.schema.map_or(0, rtype_of), ts_out, &mut lines.line);
+            let table = csv::Table::new(contents.schema.map_or(0, rtype_of), ts_out);
+            let mut lines = Lines::create(path, replace, table)?;
+            if let Some(table) = &lines.table {
+                table.header(&mut lines.line);
+            }
             lines.put()?;
             Box::new(lines)
         }
-        Form::JsonLines => Box::new(Lines::create(path, replace, json_line)?),
+        Form::JsonLines => Box::new(Lines::create(path, replace, None)?),
         Form::Parquet => super::columns::create(path, contents, replace)?,
     })
 }
@@ -123,27 +126,20 @@ impl Sink for Dbn {
     }
 }
 
-/// Appends a record as a line: bare, `ts_out`, symbol.
-type Print = fn(&[u8], Option<UnixNanos>, &str, &mut Vec<u8>);
-
-fn json_line(bare: &[u8], ts_out: Option<UnixNanos>, symbol: &str, out: &mut Vec<u8>) {
-    json::encode_bare(bare, ts_out, symbol, out);
-    out.push(b'\n');
-}
-
 /// A file of lines.
 struct Lines {
     draft: Draft,
     out: BufWriter<File>,
-    print: Print,
+    /// Of CSV; JSON has none.
+    table: Option<csv::Table>,
     line: Vec<u8>,
 }
 
 impl Lines {
-    fn create(path: &Path, replace: bool, print: Print) -> Result<Self, WriteError> {
+    fn create(path: &Path, replace: bool, table: Option<csv::Table>) -> Result<Self, WriteError> {
         let (draft, file) = Draft::create(path, replace)?;
         let out = BufWriter::with_capacity(BUFFER, file);
-        Ok(Self { draft, out, print, line: Vec::new() })
+        Ok(Self { draft, out, table, line: Vec::new() })
     }
 
     /// Writes the line.
@@ -156,7 +152,14 @@ impl Lines {
 
 impl Sink for Lines {
     fn write(&mut self, item: &Item<'_>) -> Result<(), WriteError> {
-        (self.print)(item.record, item.ts_out, item.symbol, &mut self.line);
+        let Item { record, ts_out, symbol } = *item;
+        match &self.table {
+            Some(table) => table.line(record, ts_out.unwrap_or(0), symbol, &mut self.line),
+            None => {
+                json::encode_bare(record, ts_out, symbol, &mut self.line);
+                self.line.push(b'\n');
+            }
+        }
         self.put()
     }
 

@@ -50,7 +50,7 @@ pub fn time_text(ns: UnixNanos) -> String {
 }
 
 /// The fields of a bare record; none where DBN doesn't know its type or length.
-pub(super) fn fields_of(bare: &[u8]) -> Option<&'static [Field]> {
+fn fields_of(bare: &[u8]) -> Option<&'static [Field]> {
     let kind = *bare.get(1)?;
     fields::of(kind).filter(|_| bare_length(3, kind) == Some(bare.len()))
 }
@@ -98,7 +98,7 @@ fn levels(bytes: &[u8], count: usize, fields: &[Field], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-pub(super) fn u16_at(bytes: &[u8]) -> u16 {
+fn u16_at(bytes: &[u8]) -> u16 {
     u16::from_le_bytes([bytes[0], bytes[1]])
 }
 
