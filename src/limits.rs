@@ -97,6 +97,25 @@ pub const SYMBOL_BYTES: usize = 70;
 pub const INSTRUMENTS_MAX: usize = 1 << 20;
 /// Orders that the books of one thread hold at most: 56 bytes each, and as many again to find them.
 pub const BOOK_ORDERS_MAX: usize = 1 << 22;
+/// Memory that the decompression of an xz file may ask for, bytes.
+pub const XZ_MEMORY_MAX: u64 = 256 << 20;
+/// The longest line of a text file that is read: a snapshot of a book takes 700 KB.
+pub const LINE_MAX: usize = 16 << 20;
+/// The longest packet of a capture that is read, and the longest block around one.
+pub const PACKET_MAX: usize = 1 << 20;
+/// Bytes of packets that wait for those before them, of one stream of a capture.
+pub const HELD_BYTES_MAX: usize = 4 << 20;
+/// Packets that wait for those before them.
+pub const HELD_PACKETS_MAX: usize = 1024;
+/// Streams of one capture (sessions, channels) that are put in order beside each other.
+pub const STREAMS_MAX: usize = 1024;
+/// Resting orders and price levels that an importer keeps, to tell what later messages refer to.
+pub const ORDERS_MAX: usize = 16 << 20;
+/// Findings of one kind that an importer's report shows with their places; the rest is counted.
+pub const FINDINGS_SHOWN: usize = 5;
+/// Bytes of a file that maps the columns of a CSV.
+pub const MAPPING_BYTES_MAX: u64 = 64 << 10;
+
 /// Updates a second and instrument that `max_rate` may ask for.
 pub const MAX_RATES: [u32; 7] = [1, 2, 5, 10, 20, 50, 100];
 /// Instruments that the simulated market trades at most.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use broadtape::feed::replay::{Replay, ReplayOptions, Speed};
+use broadtape::feed::source::Recording;
 use broadtape::feed::{Batch, Feed, Next};
 use broadtape::wire::file::{Fault, Reader};
 use broadtape::wire::json;
@@ -177,6 +178,7 @@ fn legacy_and_foreign_files_are_refused_by_name() {
 
 /// What a replay of these files at full speed brings, mappings of new instruments apart.
 fn replayed(files: Vec<PathBuf>) -> Vec<Vec<u8>> {
+    let files = files.into_iter().map(Recording::from).collect();
     let options = ReplayOptions { files, speed: Speed::Max, max_gap: None, looped: false };
     let mut replay = Replay::open(options).unwrap();
     let known: HashSet<u32> = replay.instruments().iter().map(|i| i.id).collect();
@@ -216,7 +218,7 @@ fn a_merged_replay_brings_both_files_in_order() {
 fn a_replay_knows_its_symbols() {
     let Some(folder) = data() else { return };
     let options = ReplayOptions {
-        files: vec![folder.join("esh4-glbx-mdp3-20231225.mbo.dbn.zst")],
+        files: vec![folder.join("esh4-glbx-mdp3-20231225.mbo.dbn.zst").into()],
         speed: Speed::Factor(1.0),
         max_gap: None,
         looped: false,

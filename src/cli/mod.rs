@@ -7,6 +7,7 @@
 mod bench;
 mod client;
 mod export;
+mod import;
 mod inspect;
 mod logging;
 mod play;
@@ -53,6 +54,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Repair(repair::RepairArgs),
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -67,6 +69,7 @@ pub fn run() -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Repair(args)) => repair::run(&args),
         Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Import(args)) => import::run(args),
         None => help(),
     }
 }

@@ -6,11 +6,19 @@
 //! file and the same sequence of `now` give the same bytes.
 
 mod batch;
+pub mod decimal;
 mod derive;
+mod iex;
+mod itch;
+mod levels;
 mod metronome;
+pub mod pcap;
 pub mod publisher;
 pub mod replay;
 mod sim;
+pub mod source;
+mod symbols;
+pub mod time;
 
 pub use batch::Batch;
 pub use derive::Deriver;

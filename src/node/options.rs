@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::feed::source::Recording;
 use crate::limits::ClientLimits;
 pub use crate::tape::recorder::{Durability, RecordOptions};
 
@@ -83,8 +84,8 @@ pub enum FeedOptions {
     },
     /// Recorded files.
     Replay {
-        /// DBN files, merged by time.
-        files: Vec<PathBuf>,
+        /// Recordings of any format, merged by time.
+        files: Vec<Recording>,
         /// How fast.
         speed: Speed,
         /// Longer holes are shortened to this.

@@ -89,7 +89,11 @@ impl Report {
         self.version = reader.version();
         self.metadata = reader.metadata().is_some();
         self.dataset = reader.metadata().map(|m| m.dataset.clone()).unwrap_or_default();
-        let found = if Names::are_missing(&reader) { scan(path)? } else { Found::default() };
+        let found = if Names::are_missing(&reader) {
+            scan(&path.to_owned().into())?
+        } else {
+            Found::default()
+        };
         let bar = bar(self.bytes);
         let mut counts = [0; 256];
         let read = self.count(&mut reader, found, &mut counts, &bar);

@@ -3,17 +3,17 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use std::path::PathBuf;
 
 use crate::clock::UnixNanos;
-use crate::wire::file::{FileError, Reader};
+use crate::feed::source::{Recording, Source};
+use crate::wire::file::FileError;
 use crate::wire::record::{self, UNDEF_TIMESTAMP};
 
 /// Files, each at a record of its own. The next record is that of the file with the smallest key; a
 /// file's key is the newest time it has come to, so that its own order stays as it is.
 pub(super) struct Merge {
-    paths: Vec<PathBuf>,
-    readers: Vec<Reader>,
+    recordings: Vec<Recording>,
+    sources: Vec<Box<dyn Source>>,
     /// Files that are at a record: key, index.
     heads: BinaryHeap<Reverse<(UnixNanos, usize)>>,
     /// A file that failed: nothing is played past the place.
@@ -24,11 +24,11 @@ impl Merge {
     /// Opens the files.
     ///
     /// # Errors
-    /// The first file that can't be opened or is no DBN.
-    pub(super) fn open(paths: Vec<PathBuf>) -> Result<Self, FileError> {
-        let readers = paths.iter().map(|path| Reader::open(path)).collect::<Result<_, _>>()?;
-        let heads = BinaryHeap::with_capacity(paths.len());
-        let mut merge = Self { paths, readers, heads, failed: None };
+    /// The first file that can't be opened or is of another format.
+    pub(super) fn open(recordings: Vec<Recording>) -> Result<Self, FileError> {
+        let sources = recordings.iter().map(Recording::open).collect::<Result<_, _>>()?;
+        let heads = BinaryHeap::with_capacity(recordings.len());
+        let mut merge = Self { recordings, sources, heads, failed: None };
         merge.begin();
         Ok(merge)
     }
@@ -38,15 +38,15 @@ impl Merge {
     /// # Errors
     /// As for [`Merge::open`].
     pub(super) fn rewind(&mut self) -> Result<(), FileError> {
-        *self = Self::open(std::mem::take(&mut self.paths))?;
+        *self = Self::open(std::mem::take(&mut self.recordings))?;
         Ok(())
     }
 
     fn begin(&mut self) {
-        for (file, reader) in self.readers.iter_mut().enumerate() {
-            match reader.advance() {
+        for (file, source) in self.sources.iter_mut().enumerate() {
+            match source.advance() {
                 Ok(true) => {
-                    let key = time_of(reader.record()).unwrap_or_default();
+                    let key = time_of(source.record()).unwrap_or_default();
                     self.heads.push(Reverse((key, file)));
                 }
                 Ok(false) => {}
@@ -75,9 +75,9 @@ impl Merge {
     pub(super) fn advance(&mut self) {
         let Some(mut head) = self.heads.peek_mut() else { return };
         let Reverse((key, file)) = *head;
-        match self.readers[file].advance() {
+        match self.sources[file].advance() {
             Ok(true) => {
-                let time = time_of(self.readers[file].record()).unwrap_or_default();
+                let time = time_of(self.sources[file].record()).unwrap_or_default();
                 if time > key {
                     *head = Reverse((time, file));
                 }
@@ -94,34 +94,34 @@ impl Merge {
 
     /// A file.
     #[inline]
-    pub(super) fn reader(&self, file: usize) -> &Reader {
-        &self.readers[file]
+    pub(super) fn source(&self, file: usize) -> &dyn Source {
+        &*self.sources[file]
     }
 
     /// A file whose record is to be changed.
     #[inline]
-    pub(super) fn reader_mut(&mut self, file: usize) -> &mut Reader {
-        &mut self.readers[file]
+    pub(super) fn source_mut(&mut self, file: usize) -> &mut dyn Source {
+        &mut *self.sources[file]
     }
 
     /// All files, in the order in which they were given.
-    pub(super) fn readers(&self) -> &[Reader] {
-        &self.readers
+    pub(super) fn sources(&self) -> &[Box<dyn Source>] {
+        &self.sources
     }
 
     /// Bytes of all files, as they are stored.
     pub(super) fn size(&self) -> u64 {
-        self.readers.iter().map(Reader::size).sum()
+        self.sources.iter().map(|source| source.size()).sum()
     }
 
     /// Bytes that were read of them.
     pub(super) fn bytes_read(&self) -> u64 {
-        self.readers.iter().map(Reader::bytes_read).sum()
+        self.sources.iter().map(|source| source.bytes_read()).sum()
     }
 
-    /// Their paths.
-    pub(super) fn paths(&self) -> &[PathBuf] {
-        &self.paths
+    /// What they are.
+    pub(super) fn recordings(&self) -> &[Recording] {
+        &self.recordings
     }
 }
 

@@ -1,4 +1,4 @@
-//! replay: DBN files as a feed, at their own pace, a multiple of it, or as fast as they are taken.
+//! replay: recordings as a feed, at their own pace, a multiple of it, or as fast as they are taken.
 //!
 //! Order and pace follow the index time of records (`ts_recv`, else `ts_event`, else their order in
 //! the file); several files are merged by it. Records arrive as the file has them, byte for byte as
@@ -25,6 +25,7 @@ use self::identity::{Identities, announce};
 use self::merge::{Merge, time_of};
 use self::names::Names;
 use self::pace::Pacer;
+use super::source::{Recording, Tally};
 use super::{Batch, Feed, FeedError, Next, Pace};
 use crate::clock::UnixNanos;
 use crate::limits::INSTRUMENTS_MAX;
@@ -48,7 +49,7 @@ pub struct Progress {
     pub total: AtomicU64,
 }
 
-/// DBN files that are played.
+/// Recordings that are played.
 pub struct Replay {
     name: String,
     merge: Merge,
@@ -81,10 +82,10 @@ impl Replay {
         let name = name_of(&options.files);
         let merge = Merge::open(options.files)?;
         let mut names = Vec::new();
-        for (reader, path) in merge.readers().iter().zip(merge.paths()) {
-            let missing = Names::are_missing(reader);
-            let found = if missing { scan::scan(path)? } else { scan::Found::default() };
-            names.push(Names::new(reader, found));
+        for (source, recording) in merge.sources().iter().zip(merge.recordings()) {
+            let missing = Names::are_missing(&**source);
+            let found = if missing { scan::scan(recording)? } else { scan::Found::default() };
+            names.push(Names::new(&**source, found));
         }
         let mut ids = Identities::default();
         let known = announce(&mut ids, names.iter().flat_map(Names::all).collect());
@@ -114,6 +115,23 @@ impl Replay {
         self.progress.clone()
     }
 
+    /// What became of the messages of each recording that holds others than records.
+    pub fn tallies(&self) -> impl Iterator<Item = (String, &Tally)> {
+        let each = self.merge.recordings().iter().zip(self.merge.sources());
+        each.filter_map(|(recording, source)| Some((recording.name(), source.tally()?)))
+    }
+
+    /// The dataset of its recordings; `MIXED` where they have several.
+    pub fn dataset(&self) -> String {
+        let each = self.merge.recordings().iter().zip(self.merge.sources());
+        let mut names = each.map(|(recording, source)| match source.metadata() {
+            Some(metadata) => metadata.dataset.as_str(),
+            None => recording.format.dataset(),
+        });
+        let first = names.next().unwrap_or_default();
+        if names.all(|name| name == first) { first } else { "MIXED" }.to_owned()
+    }
+
     /// Plays what is due as far as there is room.
     fn play(&mut self, now: UnixNanos, out: &mut Batch) -> Result<Next, FileError> {
         loop {
@@ -123,7 +141,7 @@ impl Replay {
                 }
                 return Ok(Next::Ended);
             };
-            let time = time_of(self.merge.reader(file).record());
+            let time = time_of(self.merge.source(file).record());
             let due = *self.due.get_or_insert_with(|| self.pacer.due(time));
             if due > now {
                 return Ok(Next::At(due));
@@ -139,7 +157,7 @@ impl Replay {
     /// Plays the record that a file is at; false where there is no room for it.
     #[inline]
     fn play_one(&mut self, file: usize, time: UnixNanos, now: UnixNanos, out: &mut Batch) -> bool {
-        let record = self.merge.reader(file).record();
+        let record = self.merge.source(file).record();
         match rtype_of(record) {
             rtype::SYSTEM | rtype::ERROR => {
                 self.skipped += 1;
@@ -156,9 +174,9 @@ impl Replay {
         let id = routed.or_else(|| self.introduce(file, time, now, out));
         // Its id is changed in place: only once it is sure to go.
         let Some(id) = id.filter(|_| out.has_room(length)) else { return false };
-        let reader = self.merge.reader_mut(file);
-        reader.set_instrument_id(id);
-        out.push(reader.record());
+        let source = self.merge.source_mut(file);
+        source.set_instrument_id(id);
+        out.push(source.record());
         self.played += 1;
         true
     }
@@ -173,7 +191,7 @@ impl Replay {
         now: UnixNanos,
         out: &mut Batch,
     ) -> Option<u32> {
-        let record = self.merge.reader(file).record();
+        let record = self.merge.source(file).record();
         let (named, until) = self.names[file].name(record, time);
         let id = match self.ids.get(&named) {
             Some(id) => id,
@@ -241,8 +259,8 @@ impl Feed for Replay {
 }
 
 /// `replay A.dbn`, `replay A.dbn and 2 more`
-fn name_of(files: &[std::path::PathBuf]) -> String {
-    let first = files.first().and_then(|file| file.file_name()).unwrap_or_default();
+fn name_of(files: &[Recording]) -> String {
+    let first = files.first().and_then(|file| file.paths.first()?.file_name()).unwrap_or_default();
     let first = Path::new(first).display();
     match files.len() {
         0 | 1 => format!("replay {first}"),

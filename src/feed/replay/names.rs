@@ -13,7 +13,7 @@ use foldhash::{HashMap, HashMapExt};
 use super::scan::{Found, Seen, schemas_with};
 use super::symbols::{self, Span};
 use crate::clock::UnixNanos;
-use crate::wire::file::Reader;
+use crate::feed::source::Source;
 use crate::wire::record::{self, PUBLISHER_NONE, rtype};
 
 /// What one file says of its ids.
@@ -55,14 +55,14 @@ pub(crate) struct Named {
 
 impl Names {
     /// Of a file that stands at its first record, and of what a look through it found.
-    pub(crate) fn new(reader: &Reader, found: Found) -> Self {
-        let metadata = reader.metadata();
+    pub(crate) fn new(source: &dyn Source, found: Found) -> Self {
+        let metadata = source.metadata();
         let mut spans: HashMap<u32, Vec<Span>> = HashMap::new();
         for span in metadata.map(symbols::of_metadata).unwrap_or_default() {
             add(spans.entry(span.id).or_default(), span);
         }
         let seen = found.instruments.values().fold(0, |all, seen| all | seen.schemas);
-        let record = reader.record();
+        let record = source.record();
         let has_record = !record.is_empty();
         Self {
             dataset: metadata.map(|m| m.dataset.clone()).filter(|name| !name.is_empty()),
@@ -76,8 +76,8 @@ impl Names {
     }
 
     /// Is a look through a file needed to know its instruments and their schemas?
-    pub(crate) fn are_missing(reader: &Reader) -> bool {
-        reader.metadata().is_none_or(|m| m.schema.is_none() || symbols::of_metadata(m).is_empty())
+    pub(crate) fn are_missing(source: &dyn Source) -> bool {
+        source.metadata().is_none_or(|m| m.schema.is_none() || symbols::of_metadata(m).is_empty())
     }
 
     /// The instruments it is known to have, by id.

@@ -1,9 +1,9 @@
 //! What to replay and how fast.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::feed::source::Recording;
 use crate::wire::file::FileError;
 
 /// The slowest and the fastest factor.
@@ -14,8 +14,8 @@ pub(super) const PARTS: u64 = 1_000_000;
 /// What to replay.
 #[derive(Clone, Debug)]
 pub struct ReplayOptions {
-    /// The files, merged by time; where times are equal, the first of them first.
-    pub files: Vec<PathBuf>,
+    /// The recordings, merged by time; where times are equal, the first of them first.
+    pub files: Vec<Recording>,
     /// How fast.
     pub speed: Speed,
     /// Holes in the recording that are longer are shortened to this, in the recording's time.

@@ -1,12 +1,11 @@
 //! Looks through a file before it is played, where its metadata doesn't say what is in it.
 
-use std::path::Path;
-
 use foldhash::HashMap;
 
 use super::symbols;
+use crate::feed::source::Recording;
 use crate::limits::INSTRUMENTS_MAX;
-use crate::wire::file::{FileError, Reader};
+use crate::wire::file::FileError;
 use crate::wire::instrument::bit;
 use crate::wire::record::{self, Schema, rtype, schema_of};
 
@@ -52,15 +51,15 @@ impl Seen {
 ///
 /// # Errors
 /// Where it can't be opened (again).
-pub(crate) fn scan(path: &Path) -> Result<Found, FileError> {
-    let mut reader = Reader::open(path)?;
+pub(crate) fn scan(recording: &Recording) -> Result<Found, FileError> {
+    let mut source = recording.open()?;
     let mut found = Found::default();
-    while reader.records() < RECORDS_MAX {
-        if !matches!(reader.advance(), Ok(true)) {
+    while source.records() < RECORDS_MAX {
+        if !matches!(source.advance(), Ok(true)) {
             found.whole = true;
             break;
         }
-        let record = reader.record();
+        let record = source.record();
         let id = record::instrument_id(record);
         match record::rtype_of(record) {
             rtype::SYSTEM | rtype::ERROR => {}

@@ -61,6 +61,10 @@ fn metadata(dataset: &str, schema: Schema, mappings: &[(&str, u32, [u8; 2])]) ->
         .build()
 }
 
+fn recordings(paths: &[PathBuf]) -> Vec<Recording> {
+    paths.iter().cloned().map(Recording::from).collect()
+}
+
 /// Files in a folder of their own.
 struct Files {
     folder: TempDir,
@@ -93,7 +97,7 @@ impl Files {
     }
 
     fn open(&self, speed: Speed, max_gap: Option<Duration>, looped: bool) -> Replay {
-        let options = ReplayOptions { files: self.paths.clone(), speed, max_gap, looped };
+        let options = ReplayOptions { files: recordings(&self.paths), speed, max_gap, looped };
         Replay::open(options).unwrap()
     }
 
@@ -331,7 +335,8 @@ fn damage_at_the_first_record_is_told_when_it_is_played() {
 
 #[test]
 fn what_can_not_begin_says_why() {
-    let open = |files, speed| {
+    let open = |files: Vec<PathBuf>, speed| {
+        let files = recordings(&files);
         let options = ReplayOptions { files, speed, max_gap: None, looped: false };
         Replay::open(options).err().unwrap().to_string()
     };

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::error::{ConfigError, Origin};
+use super::recordings;
 use super::settings::{self, Command};
 use super::typed::{Given, Typed};
 use crate::limits::{
@@ -143,7 +144,10 @@ const METRONOME: &str = "metronome";
 /// [`ConfigError`]: the first value that is wrong.
 pub(super) fn feed(typed: &Typed, command: Command) -> Result<FeedOptions, ConfigError> {
     if command == Command::Replay {
-        return recording(typed);
+        return recordings::replay(typed);
+    }
+    if let Some(feed) = recordings::feed(typed)? {
+        return Ok(feed);
     }
     let symbols = number(typed, "symbols", 1..=SIM_SYMBOLS_MAX)?;
     let rate = number(typed, "rate", 1..=SIM_RATE_MAX)?;
@@ -155,25 +159,6 @@ pub(super) fn feed(typed: &Typed, command: Command) -> Result<FeedOptions, Confi
         return Ok(FeedOptions::Metronome { symbols, rate });
     }
     Ok(FeedOptions::Sim { scenario, symbols, rate, seed: number(typed, "seed", 0..=u64::MAX)? })
-}
-
-fn recording(typed: &Typed) -> Result<FeedOptions, ConfigError> {
-    let files: Vec<_> = get(typed, settings::FILES).texts.into_iter().map(PathBuf::from).collect();
-    if files.is_empty() {
-        return Err(ConfigError::NoFiles);
-    }
-    let max_gap = one(typed, "max_gap", |text| match text {
-        "none" => Ok(None),
-        _ => units::duration(text).map(Some).map_err(|error| format!("{error}, or none")),
-    })?;
-    Ok(FeedOptions::Replay {
-        files,
-        speed: one(typed, "speed", speed)?,
-        max_gap,
-        repeat: one(typed, "loop", switch)?,
-        derive: one(typed, "derive", switch)?,
-        exit: one(typed, "exit", switch)?,
-    })
 }
 
 /// What is logged; the filter is checked where it is used.
@@ -232,7 +217,7 @@ fn start(text: &str) -> Result<Start, &'static str> {
     }
 }
 
-fn speed(text: &str) -> Result<Speed, &'static str> {
+pub(super) fn speed(text: &str) -> Result<Speed, &'static str> {
     if text == "max" {
         return Ok(Speed::Max);
     }
@@ -269,7 +254,7 @@ fn address_repeats(all: &[SocketAddr], address: SocketAddr) -> bool {
     address.port() != 0 && all.contains(&address)
 }
 
-fn switch(text: &str) -> Result<bool, &'static str> {
+pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
     match text {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
@@ -319,7 +304,7 @@ fn time(
 }
 
 /// The value of a setting that has one, parsed.
-fn one<T, E: Display>(
+pub(super) fn one<T, E: Display>(
     typed: &Typed,
     key: &'static str,
     parse: impl FnOnce(&str) -> Result<T, E>,
@@ -329,13 +314,13 @@ fn one<T, E: Display>(
     parse(text.trim()).map_err(|reason| bad(key, text.clone(), origin, &reason.to_string()))
 }
 
-fn get(typed: &Typed, key: &'static str) -> Given {
+pub(super) fn get(typed: &Typed, key: &'static str) -> Given {
     settings::find(key).map_or_else(
         || Given { texts: Vec::new(), origin: Origin::Default },
         |setting| typed.get(setting),
     )
 }
 
-fn bad(key: &'static str, value: String, origin: Origin, reason: &str) -> ConfigError {
+pub(super) fn bad(key: &'static str, value: String, origin: Origin, reason: &str) -> ConfigError {
     ConfigError::BadValue { origin, key, value, reason: reason.to_owned() }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod error;
+mod recordings;
 pub mod settings;
 mod typed;
 

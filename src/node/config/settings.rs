@@ -15,6 +15,8 @@ pub enum Group {
     Recording,
     /// What is recorded, and how.
     Tape,
+    /// What a recording of another format does not say.
+    Format,
 }
 
 impl Group {
@@ -27,6 +29,7 @@ impl Group {
             Self::Market => "Market",
             Self::Recording => "Recording",
             Self::Tape => "Tape",
+            Self::Format => "Recordings of other formats",
         }
     }
 }
@@ -124,7 +127,8 @@ pub fn nearest(unknown: &str) -> Option<&'static str> {
     let unknown = unknown.to_lowercase().replace('-', "_");
     let distance = |key: &str| strsim::damerau_levenshtein(&unknown, key);
     let near = SETTINGS.iter().map(|setting| setting.key).min_by_key(|key| distance(key))?;
-    (distance(near) <= near.len().div_ceil(4)).then_some(near)
+    // One letter of five: BROADTAPE_DATA is no misspelt date.
+    (distance(near) <= near.len() / 5).then_some(near)
 }
 
 const fn row(
@@ -139,12 +143,12 @@ const fn row(
 }
 
 use Form::{List, Number, Switch, Text};
-use Group::{Clients, Log, Market, Recording, Server, Tape};
+use Group::{Clients, Format, Log, Market, Recording, Server, Tape};
 
 /// Every setting. The defaults are those of [`limits`](crate::limits); a test holds them equal.
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
-    row(Recording, FILES, List, "FILE", "", "DBN files (v1 to v3, plain or zstd), merged by time"),
+    row(Recording, FILES, List, "FILE", "", "DBN files (v1 to v3), or FORMAT:FILE of another format; plain, zstd, gzip or xz; merged by time"),
     row(Recording, "speed", Text, "TIMES|max", "1", "Times its own pace, or as fast as the slowest subscriber takes it"),
     row(Recording, "max_gap", Text, "DURATION|none", "none", "Shorten longer holes to this"),
     row(Recording, "loop", Switch, "BOOL", "false", "Start over at the end"),
@@ -152,9 +156,16 @@ pub const SETTINGS: &[Setting] = &[
     row(Recording, "exit", Switch, "BOOL", "false", "Leave at the end instead of staying up"),
 
     row(Market, "scenario", Text, "NAME|FILE", "calm", "What the market goes through: calm, open, halt, crash, burst, a TOML file, or metronome: evenly paced trades, no market"),
+    row(Market, "feed", List, "FORMAT:FILE", "", "Instead of a simulated market a recording at its own pace; may be repeated"),
     row(Market, "symbols", Number, "N", "200", "Instruments, 1 to 20000"),
     row(Market, "rate", Number, "N", "20000", "Records a second over all instruments"),
     row(Market, "seed", Number, "N", "1", "The same seed makes the same market"),
+
+    row(Format, "date", Text, "DAY|none", "none", "Day of itch and lobster files, which have times of day only: 2019-12-30"),
+    row(Format, "tz", Text, "ZONE|auto", "auto", "Zone of times of day; auto: New York, of csv files UTC"),
+    row(Format, "symbol", Text, "NAME|none", "none", "Symbol of lobster files, where their name doesn't say it"),
+    row(Format, "lot", List, "SYMBOL=SIZE|skip", "", "One unit of the sizes of an instrument of an exchange; by default the finest that its file has; skip leaves it out"),
+    row(Format, "mapping", Text, "FILE|none", "none", "Which column of a csv file is what, as TOML"),
 
     row(Server, "listen", List, "ADDR:PORT", "127.0.0.1:8080", "Where to listen; may be repeated; port 0 lets the system choose"),
     row(Server, "shards", Text, "N|auto", "auto", "Threads that serve clients; auto: the CPU mask's cores but one, at least 1"),

@@ -28,6 +28,15 @@ pub enum Place {
         /// Its first byte, counted from 0 in the decompressed stream.
         byte: u64,
     },
+    /// A message or a packet of another format.
+    Message {
+        /// Counted from 1.
+        number: u64,
+        /// Its first byte, counted from 0 in the decompressed stream.
+        byte: u64,
+    },
+    /// A line, counted from 1.
+    Line(u64),
 }
 
 impl fmt::Display for Place {
@@ -35,6 +44,8 @@ impl fmt::Display for Place {
         match self {
             Self::File => Ok(()),
             Self::Record { number, byte } => write!(f, "record {number} at byte {byte}: "),
+            Self::Message { number, byte } => write!(f, "message {number} at byte {byte}: "),
+            Self::Line(number) => write!(f, "line {number}: "),
         }
     }
 }
@@ -49,7 +60,7 @@ pub enum Fault {
     #[error("can't be read on: {0}")]
     Read(io::Error),
     /// No byte in it.
-    #[error("is empty; a DBN file has at least its metadata")]
+    #[error("is empty")]
     Empty,
     /// Something else.
     #[error("is not DBN: it begins with {0}; expected \"DBN\", a DBN record, or zstd of these")]
@@ -102,6 +113,9 @@ pub enum Fault {
         /// What would be right.
         expected: String,
     },
+    /// What is wrong with a file of another format, and what would be right.
+    #[error("{0}")]
+    Format(String),
     /// A bar of the type that DBN gave up.
     #[error("type 0x11 is a bar of unknown interval, and the metadata names no ohlcv schema")]
     Bar,

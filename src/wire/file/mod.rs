@@ -3,16 +3,19 @@
 //! They are read record by record, as bare DBN v3 records; never more than a window of them in
 //! memory.
 //!
-//! Plain or zstd (one frame or many), versions 1 to 3, whole files with metadata or fragments
-//! without, told apart by their bytes, not by their names. Type and exact length of every record
-//! are checked before anything else looks at it: the `dbn` crate panics on short ones. A fragment's
-//! version and whether it has `ts_out` are read off its records' lengths; where they don't tell,
-//! the versions don't differ. `ts_out` is stripped.
+//! Plain, zstd, gzip or xz, in one frame or many; versions 1 to 3, whole files with metadata or
+//! fragments without, told apart by their bytes, not by their names. Type and exact length of every
+//! record are checked before anything else looks at it: the `dbn` crate panics on short ones. A
+//! fragment's version and whether it has `ts_out` are read off its records' lengths; where they
+//! don't tell, the versions don't differ. `ts_out` is stripped.
+//!
+//! [`Input`] is a file of any format as a window of bytes, [`Writer`] writes DBN files.
 
 mod contents;
 mod draft;
 mod fault;
 mod form;
+mod input;
 mod source;
 mod upgrade;
 mod window;
@@ -30,6 +33,7 @@ pub use draft::{Draft, WriteError};
 pub use fault::{Fault, FileError, Place};
 pub use form::{Forms, VERSIONS, bare_length};
 pub use write::{Compression, Encoder, Writer};
+pub use input::{Input, Line};
 
 use super::record::{HEADER, length};
 use upgrade::Upgrader;

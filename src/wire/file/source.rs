@@ -1,27 +1,38 @@
-//! The bytes of a DBN file: what kind of file it is, by its first bytes, and decompression.
+//! The bytes of a recorded file: what kind of file it is, by its first bytes, and decompression.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use flate2::read::MultiGzDecoder;
+use liblzma::read::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
+
 use super::Fault;
+use crate::limits::XZ_MEMORY_MAX;
 
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const XZ: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 /// First bytes of a zstd frame to skip; its own first byte is 0x50 to 0x5f.
 const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 /// Bytes that are looked at.
 const HEAD: usize = 16;
 
 /// Files that people give by mistake, by their first bytes.
-const KNOWN: [(&[u8], &str); 8] = [
+const KNOWN: [(&[u8], &str); 12] = [
     (b"\x89PNG", "a PNG picture"),
-    (b"\x1f\x8b", "gzip"),
     (b"PK\x03\x04", "a zip archive"),
     (b"PAR1", "Parquet"),
     (b"BZh", "bzip2"),
+    (b"\x7fELF", "a program"),
+    (b"DBN", "DBN"),
     (b"\x0a\x0d\x0d\x0a", "a pcapng capture"),
     (b"\xd4\xc3\xb2\xa1", "a pcap capture"),
+    (b"\x4d\x3c\xb2\xa1", "a pcap capture"),
+    (b"\xa1\xb2\xc3\xd4", "a pcap capture"),
+    (b"\xa1\xb2\x3c\x4d", "a pcap capture"),
     (b"{", "JSON"),
 ];
 
@@ -64,12 +75,18 @@ pub(super) fn decompress(
         return Err(Fault::Legacy);
     }
     let zstd = skippable || head.starts_with(&ZSTD);
+    let (gzip, xz) = (head.starts_with(&GZIP), head.starts_with(&XZ));
     let whole = Cursor::new(head).chain(raw);
-    if !zstd {
-        return Ok(Box::new(whole));
-    }
-    let decoder = zstd::stream::read::Decoder::new(whole).map_err(Fault::Read)?;
-    Ok(Box::new(decoder))
+    Ok(match (zstd, gzip, xz) {
+        (true, ..) => Box::new(zstd::stream::read::Decoder::new(whole).map_err(Fault::Read)?),
+        (_, true, _) => Box::new(MultiGzDecoder::new(whole)),
+        (.., true) => {
+            let stream = Stream::new_stream_decoder(XZ_MEMORY_MAX, CONCATENATED);
+            let stream = stream.map_err(|error| Fault::Read(error.into()))?;
+            Box::new(XzDecoder::new_stream(whole, stream))
+        }
+        _ => Box::new(whole),
+    })
 }
 
 /// What these first bytes are, for people.

@@ -19,8 +19,8 @@ impl Window {
         Self { source, bytes: vec![0; AHEAD], start: 0, end: 0, consumed: 0 }
     }
 
-    /// Sees to it that `need` bytes (at most [`AHEAD`]) are in it; false where the stream ends
-    /// before.
+    /// Sees to it that `need` bytes are in it, which grows where they are more than [`AHEAD`] (the
+    /// caller has bounded them); false where the stream ends before.
     ///
     /// # Errors
     /// What the stream fails with; the bytes before are in it.
@@ -35,6 +35,9 @@ impl Window {
     fn refill(&mut self, need: usize) -> io::Result<bool> {
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
+        if need > self.bytes.len() {
+            self.bytes.resize(need.next_power_of_two(), 0);
+        }
         while self.end < need {
             match self.source.read(&mut self.bytes[self.end..]) {
                 Ok(0) => return Ok(false),

@@ -1,0 +1,147 @@
+//! A recording of another format: its decoder, and the records that the last message became.
+
+use dbn::HasRType;
+
+use super::{Source, Tally};
+use crate::wire::file::FileError;
+use crate::wire::json::time_text;
+use crate::wire::record::{self, UNDEF_TIMESTAMP, bytes_of};
+
+/// Turns the messages of a format into records.
+pub(crate) trait Decode: Send {
+    /// Reads on, by whole messages, until records have come; false at the end.
+    ///
+    /// # Errors
+    /// [`FileError`] where it can't be read on.
+    fn decode(&mut self, out: &mut Records) -> Result<bool, FileError>;
+
+    /// What its messages became.
+    fn tally(&self) -> &Tally;
+
+    /// The same, to be added to.
+    fn tally_mut(&mut self) -> &mut Tally;
+
+    /// Bytes of its files, as they are stored.
+    fn size(&self) -> u64;
+
+    /// Bytes read of them so far, as they are stored.
+    fn bytes_read(&self) -> u64;
+}
+
+/// Bare records on their way out of a decoder, oldest first.
+#[derive(Default)]
+pub(crate) struct Records {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Records {
+    /// Appends a record.
+    #[inline]
+    pub(crate) fn push<T: HasRType + AsRef<[u8]>>(&mut self, record: &T) {
+        self.bytes.extend_from_slice(bytes_of(record));
+    }
+
+    /// Is there none?
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    /// The first of them.
+    #[inline]
+    fn first(&self) -> &[u8] {
+        let rest = &self.bytes[self.at..];
+        &rest[..record::length(rest)]
+    }
+
+    #[inline]
+    fn drop_first(&mut self) {
+        self.at += self.first().len();
+        if self.is_empty() {
+            self.bytes.clear();
+            self.at = 0;
+        }
+    }
+}
+
+/// A recording that is decoded as it is read.
+pub(crate) struct Decoded<D> {
+    decoder: D,
+    records: Records,
+    count: u64,
+    /// The newest time so far.
+    newest: u64,
+    ended: bool,
+}
+
+impl<D: Decode> Decoded<D> {
+    pub(crate) fn new(decoder: D) -> Self {
+        let records = Records::default();
+        Self { decoder, records, count: 0, newest: 0, ended: false }
+    }
+
+    /// Counts times that go back. The order stays that of the file.
+    fn watch_time(&mut self) {
+        let time = record::index_ts(self.records.first());
+        if time == UNDEF_TIMESTAMP {
+            return;
+        }
+        if time < self.newest {
+            let (count, newest) = (self.count, self.newest);
+            self.decoder.tally_mut().find("times that go back", 1, || {
+                format!("record {count}: {} after {}", time_text(time), time_text(newest))
+            });
+        }
+        self.newest = self.newest.max(time);
+    }
+}
+
+impl<D: Decode> Source for Decoded<D> {
+    fn advance(&mut self) -> Result<bool, FileError> {
+        self.records.drop_first();
+        while self.records.is_empty() {
+            if self.ended {
+                return Ok(false);
+            }
+            match self.decoder.decode(&mut self.records) {
+                Ok(more) => self.ended = !more,
+                Err(error) => {
+                    // What the message before it became stands in `records` still.
+                    self.ended = true;
+                    return Err(error);
+                }
+            }
+        }
+        self.count += 1;
+        self.watch_time();
+        Ok(true)
+    }
+
+    fn record(&self) -> &[u8] {
+        self.records.first()
+    }
+
+    fn set_instrument_id(&mut self, id: u32) {
+        let at = self.records.at;
+        if let Some(field) = self.records.bytes.get_mut(at + 4..at + 8) {
+            field.copy_from_slice(&id.to_le_bytes());
+        }
+    }
+
+    fn records(&self) -> u64 {
+        self.count
+    }
+
+    fn size(&self) -> u64 {
+        self.decoder.size()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.decoder.bytes_read()
+    }
+
+    fn tally(&self) -> Option<&Tally> {
+        Some(self.decoder.tally())
+    }
+}

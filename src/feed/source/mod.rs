@@ -1,0 +1,147 @@
+//! source: a recording of any format as a stream of bare DBN v3 records, in its own order.
+//!
+//! Replay, `inspect` and `import` know recordings by [`Source`] alone. A DBN file is one as it is;
+//! other formats are decoded ([`Decode`]) into what a DBN fragment would hold: mapping records
+//! first name an instrument, then come its records.
+
+mod decoded;
+mod format;
+mod how;
+mod stamp;
+mod tally;
+#[cfg(test)]
+pub(super) mod testing;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dbn::Metadata;
+
+pub(super) use decoded::{Decode, Decoded, Records};
+pub use format::Format;
+pub use how::{How, HowError, Lot};
+pub(super) use stamp::{Stamp, last, yes};
+pub use tally::{Finding, Tally};
+
+use super::{iex, itch};
+use crate::wire::file::{Fault, FileError, Place, Reader};
+
+/// A recording that is read record by record.
+pub trait Source: Send {
+    /// Moves on to the next record; false at the end.
+    ///
+    /// # Errors
+    /// [`FileError`] where it can't be read further; it then stands at the end.
+    fn advance(&mut self) -> Result<bool, FileError>;
+
+    /// The record it stands at: bare, DBN v3; empty before the first and after the last.
+    fn record(&self) -> &[u8];
+
+    /// Gives the record it stands at another instrument id.
+    fn set_instrument_id(&mut self, id: u32);
+
+    /// What it says of itself, where it does.
+    fn metadata(&self) -> Option<&Metadata> {
+        None
+    }
+
+    /// Records so far, the one it stands at included.
+    fn records(&self) -> u64;
+
+    /// Bytes of its files, as they are stored.
+    fn size(&self) -> u64;
+
+    /// Bytes read of them so far, as they are stored.
+    fn bytes_read(&self) -> u64;
+
+    /// What its messages became, where it holds others than records.
+    fn tally(&self) -> Option<&Tally> {
+        None
+    }
+}
+
+impl Source for Reader {
+    #[inline]
+    fn advance(&mut self) -> Result<bool, FileError> {
+        Self::advance(self)
+    }
+
+    #[inline]
+    fn record(&self) -> &[u8] {
+        Self::record(self)
+    }
+
+    #[inline]
+    fn set_instrument_id(&mut self, id: u32) {
+        Self::set_instrument_id(self, id);
+    }
+
+    fn metadata(&self) -> Option<&Metadata> {
+        Self::metadata(self)
+    }
+
+    fn records(&self) -> u64 {
+        Self::records(self)
+    }
+
+    fn size(&self) -> u64 {
+        Self::size(self)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        Self::bytes_read(self)
+    }
+}
+
+/// What is to be read: files, what they hold, and what has to be known to read it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// Its format.
+    pub format: Format,
+    /// One file, or the captures of the lines of one feed.
+    pub paths: Vec<PathBuf>,
+    /// What its format does not say by itself.
+    pub how: Arc<How>,
+}
+
+impl From<PathBuf> for Recording {
+    fn from(path: PathBuf) -> Self {
+        Self { format: Format::Dbn, paths: vec![path], how: Arc::default() }
+    }
+}
+
+impl Recording {
+    /// A recording as it is named on a command line: `FORMAT:FILE`, or `FILE` for DBN.
+    pub fn named(text: &str, how: Arc<How>) -> Self {
+        let named = text.split_once(':').and_then(|(format, path)| {
+            Some(Self { format: format.parse().ok()?, paths: vec![path.into()], how: how.clone() })
+        });
+        named.unwrap_or_else(|| Self { format: Format::Dbn, paths: vec![text.into()], how })
+    }
+
+    /// Its files, for people.
+    pub fn name(&self) -> String {
+        let names: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+        names.join(" and ")
+    }
+
+    /// Opens it. It stands before its first record.
+    ///
+    /// # Errors
+    /// [`FileError`] where it can't be opened, is of another format, or something has to be known
+    /// that was not given.
+    pub fn open(&self) -> Result<Box<dyn Source>, FileError> {
+        match (self.format, self.paths.as_slice()) {
+            (Format::Dbn, [path]) => Ok(Box::new(Reader::open(path)?)),
+            (Format::Itch, _) => itch::open(self),
+            (Format::Iex, _) => iex::open(self),
+            _ => Err(self.fault("lines are put together of captures alone; give one file")),
+        }
+    }
+
+    /// An error about all of it.
+    pub(super) fn fault(&self, reason: &str) -> FileError {
+        let fault = Fault::Format(reason.to_owned());
+        FileError { file: self.name(), place: Place::File, fault }
+    }
+}

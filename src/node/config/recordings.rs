@@ -1,0 +1,83 @@
+//! Second pass over what is played: recordings, and what their formats do not say.
+
+use std::sync::Arc;
+
+use super::check::{bad, get, one, speed, switch};
+use super::error::ConfigError;
+use super::settings;
+use super::typed::{Given, Typed};
+use crate::feed::source::{How, HowError, Recording};
+use crate::node::options::{FeedOptions, Speed};
+use crate::node::units;
+
+/// What `replay` plays.
+///
+/// # Errors
+/// [`ConfigError`]: the first value that is wrong.
+pub(super) fn replay(typed: &Typed) -> Result<FeedOptions, ConfigError> {
+    let how = Arc::new(how(typed)?);
+    let texts = get(typed, settings::FILES).texts;
+    if texts.is_empty() {
+        return Err(ConfigError::NoFiles);
+    }
+    let max_gap = one(typed, "max_gap", |text| match text {
+        "none" => Ok(None),
+        _ => units::duration(text).map(Some).map_err(|error| format!("{error}, or none")),
+    })?;
+    Ok(FeedOptions::Replay {
+        files: texts.iter().map(|text| Recording::named(text, how.clone())).collect(),
+        speed: one(typed, "speed", speed)?,
+        max_gap,
+        repeat: one(typed, "loop", switch)?,
+        derive: one(typed, "derive", switch)?,
+        exit: one(typed, "exit", switch)?,
+    })
+}
+
+/// The recordings that `serve` plays at their own pace; none where it simulates.
+///
+/// # Errors
+/// [`ConfigError`]: the first value that is wrong.
+pub(super) fn feed(typed: &Typed) -> Result<Option<FeedOptions>, ConfigError> {
+    let how = Arc::new(how(typed)?);
+    let Given { texts, origin } = get(typed, "feed");
+    let each = texts.iter().map(|text| match text.split_once(':') {
+        Some((format, path)) if !path.is_empty() => match format.parse() {
+            Ok(format) => Ok(Recording { format, paths: vec![path.into()], how: how.clone() }),
+            Err(error) => Err((text, format!("{error}"))),
+        },
+        _ => Err((text, "it is FORMAT:FILE, such as dbn:day.dbn.zst".to_owned())),
+    });
+    let files = each.collect::<Result<Vec<_>, _>>();
+    let files = files.map_err(|(text, reason)| bad("feed", text.clone(), origin, &reason))?;
+    Ok((!files.is_empty()).then_some(FeedOptions::Replay {
+        files,
+        speed: Speed::Times(1.0),
+        max_gap: None,
+        repeat: false,
+        derive: false,
+        exit: false,
+    }))
+}
+
+/// What was given to read recordings by.
+fn how(typed: &Typed) -> Result<How, ConfigError> {
+    let mut how = How::default();
+    let mut set = |key: &'static str, take: fn(&mut How, &str) -> Result<(), HowError>| {
+        let Given { texts, origin } = get(typed, key);
+        for text in texts.iter().map(|text| text.trim()) {
+            if matches!(text, "none" | "auto") && key != "lot" {
+                continue;
+            }
+            take(&mut how, text)
+                .map_err(|error| bad(key, text.to_owned(), origin.clone(), error.right))?;
+        }
+        Ok(())
+    };
+    set("date", How::set_date)?;
+    set("tz", How::set_zone)?;
+    set("lot", How::add_lot)?;
+    set("symbol", How::set_symbol)?;
+    set("mapping", How::set_mapping)?;
+    Ok(how)
+}
