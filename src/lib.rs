@@ -11,7 +11,8 @@
 //! The folders are the stages, in the order of the data:
 //!
 //! 1. [`feed`]: the publisher thread polls its sources ([`feed::Feed::poll`]), derives bars and
-//!    interval quotes, and commits batches of DBN v3 records to the ring.
+//!    interval quotes, and commits batches of DBN v3 records to the ring. Recordings of any format
+//!    are decoded into such records behind [`feed::source::Source`].
 //! 2. [`ring`]: one writer, many readers, no locks. The writer never waits; a reader that was
 //!    lapped knows exactly which records it lost.
 //! 3. [`shard`]: one thread per core, with its own connections and last values, sharing nothing.

@@ -104,11 +104,11 @@ pub const LINE_MAX: usize = 16 << 20;
 /// The longest packet of a capture that is read, and the longest block around one.
 pub const PACKET_MAX: usize = 1 << 20;
 /// Bytes of packets that wait for those before them, of one stream of a capture.
-pub const HELD_BYTES_MAX: usize = 4 << 20;
+pub const HELD_BYTES_MAX: usize = 1 << 20;
 /// Packets that wait for those before them.
 pub const HELD_PACKETS_MAX: usize = 1024;
 /// Streams of one capture (sessions, channels) that are put in order beside each other.
-pub const STREAMS_MAX: usize = 1024;
+pub const STREAMS_MAX: usize = 256;
 /// Resting orders and price levels that an importer keeps, to tell what later messages refer to.
 pub const ORDERS_MAX: usize = 16 << 20;
 /// Findings of one kind that an importer's report shows with their places; the rest is counted.

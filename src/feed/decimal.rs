@@ -39,6 +39,16 @@ pub fn decimal(text: &[u8]) -> Option<Decimal> {
     Some(Decimal { units: if negative { -units } else { units }, places })
 }
 
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (sign, all) = (if self.units < 0 { "-" } else { "" }, self.units.unsigned_abs());
+        match (self.places as usize, 10_u64.pow(self.places)) {
+            (0, _) => write!(f, "{sign}{all}"),
+            (places, unit) => write!(f, "{sign}{}.{:0places$}", all / unit, all % unit),
+        }
+    }
+}
+
 impl Decimal {
     /// As a DBN price, in units of 1e-9; none where it has more places or is too large.
     pub fn price(self) -> Option<i64> {
@@ -79,6 +89,13 @@ mod tests {
             ["", "-", ".", ".5", "5.", "1e3", "1 ", "+1", "1.2.3", "٣", "99999999999999999999"]
         {
             assert_eq!(decimal(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn it_is_shown_as_it_is() {
+        for text in ["0.001", "12", "-1.5", "0.000000000000000001"] {
+            assert_eq!(decimal(text.as_bytes()).unwrap().to_string(), text);
         }
     }
 

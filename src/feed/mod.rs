@@ -6,14 +6,19 @@
 //! file and the same sequence of `now` give the same bytes.
 
 mod batch;
+mod csv;
 pub mod decimal;
 mod derive;
 mod iex;
 mod itch;
+mod json;
 mod levels;
+mod lobster;
+mod lots;
 mod metronome;
 pub mod pcap;
 pub mod publisher;
+mod quotes;
 pub mod replay;
 mod sim;
 pub mod source;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 mod facts;
+mod live;
 #[path = "../program/mod.rs"]
 mod program;
 mod refusals;

@@ -1,14 +1,9 @@
-//! `broadtape import`: recordings of any format as one DBN v3 file.
-//!
-//! The files are read twice, in constant memory: DBN's metadata, which comes first, says what is in
-//! a file, and that is known only once all of it has been read.
+//! `broadtape import`: recordings of any format as one DBN v3 file, in constant memory.
 
-mod output;
 mod play;
 mod report;
 mod survey;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +12,8 @@ use clap::Args;
 
 use super::Early;
 use crate::feed::source::{Format, How, Recording};
-use output::Output;
+use crate::wire::file::{Contents, Writer};
+use crate::wire::record::{rtype, rtype_of};
 use play::play;
 use survey::Survey;
 
@@ -87,23 +83,27 @@ pub(super) fn run(args: ImportArgs) -> ExitCode {
 }
 
 fn import(args: ImportArgs) -> Result<(), Early> {
+    let name = args.output.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if !name.ends_with(".dbn") && !name.ends_with(".dbn.zst") {
+        let shown = args.output.display();
+        return Err(Early::Usage(format!("output {shown}: it ends in .dbn or .dbn.zst")));
+    }
     let recordings = recordings(&args)?;
-    let mut output = Output::new(args.output, args.force)?;
-    let failed = |reason: String| Early::Failed(format!("{reason}; nothing was written"));
+    let failed =
+        |reason: &dyn std::fmt::Display| Early::Failed(format!("{reason}; nothing was written"));
+    let writer = Writer::create(&args.output, &Contents::default(), args.force);
+    let mut writer = writer.map_err(|error| failed(&error))?;
     let mut survey = Survey::default();
-    let first = play(&recordings, "read", &mut |batch| {
+    let played = play(&recordings, &mut |batch| {
         survey.note(batch);
-        Ok(())
+        // Its metadata says what the mappings would.
+        let mut records = batch.iter().filter(|r| rtype_of(r) != rtype::SYMBOL_MAPPING);
+        records.try_for_each(|record| writer.write(record)).map_err(|error| error.to_string())
     });
-    let first = first.map_err(failed)?;
-    let metadata = survey.metadata(&first);
-    output.begin(&metadata).map_err(failed)?;
-    let second = play(&recordings, "written", &mut |batch| output.write(batch));
-    let second = second.map_err(failed)?;
-    output.finish().map_err(failed)?;
+    let played = played.map_err(|error| failed(&error))?;
+    writer.finish(&survey.contents(&played)).map_err(|error| failed(&error))?;
     // A reader that went away has what it wanted; the file is there.
-    let _ = report::report(&survey, &second, &mut std::io::stdout().lock());
-    let _ = std::io::stdout().flush();
+    let _ = report::report(&survey, &played, &mut std::io::stdout().lock());
     Ok(())
 }
 

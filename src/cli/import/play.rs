@@ -24,13 +24,12 @@ pub(super) struct Played {
     pub(super) skipped: u64,
 }
 
-/// Plays them; `what` is being done with their bytes.
+/// Plays them.
 ///
 /// # Errors
 /// What is wrong with them, or what `each` fails with.
 pub(super) fn play(
     recordings: &[Recording],
-    what: &'static str,
     each: &mut dyn FnMut(&Batch) -> Result<(), String>,
 ) -> Result<Played, String> {
     let files = recordings.to_vec();
@@ -38,7 +37,7 @@ pub(super) fn play(
     let mut replay = Replay::open(options).map_err(|error| error.to_string())?;
     let mut instruments = replay.instruments();
     let progress = replay.progress();
-    let bar = bar(what, progress.total.load(Ordering::Relaxed));
+    let bar = bar(progress.total.load(Ordering::Relaxed));
     let mut batch = Batch::new(SLOTS);
     let played = loop {
         let next = replay.poll(1, &mut batch);
@@ -64,9 +63,9 @@ pub(super) fn play(
 }
 
 /// A bar on a terminal, nothing elsewhere.
-fn bar(what: &'static str, bytes: u64) -> ProgressBar {
-    let template = "{prefix:>8} {bar:40} {bytes}/{total_bytes} {eta}";
+fn bar(bytes: u64) -> ProgressBar {
+    let template = "{bar:40} {bytes}/{total_bytes} {eta}";
     let style = ProgressStyle::with_template(template);
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(bytes).with_style(style).with_prefix(what)
+    ProgressBar::new(bytes).with_style(style)
 }

@@ -1,18 +1,13 @@
-//! What is in the records to be written: schemas, times, instruments, as DBN's metadata says it.
+//! What is in the records that are written: schemas, times, instruments.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU64;
-
-use dbn::{MappingInterval, Metadata, MetadataBuilder, SType, SymbolMapping};
-use time::{Date, Duration, OffsetDateTime};
-
-use super::play::Played;
 use crate::clock::UnixNanos;
 use crate::feed::Batch;
-use crate::wire::instrument::Instrument;
+use crate::wire::file::Contents;
 use crate::wire::record::{
     SCHEMAS, Schema, UNDEF_TIMESTAMP, index_ts, rtype_of, schema_of, schemas,
 };
+
+use super::play::Played;
 
 /// What was found so far.
 #[derive(Default)]
@@ -53,45 +48,18 @@ impl Survey {
         self.first.map(|first| (first, self.last))
     }
 
-    /// The metadata of a file of these records: the one schema or, where they are mixed, none.
-    pub(super) fn metadata(&self, played: &Played) -> Metadata {
+    /// What the file says of itself: its one schema or, where they are mixed, none.
+    pub(super) fn contents(&self, played: &Played) -> Contents {
         let mut schemas = self.schemas();
         let schema = schemas.next().filter(|_| schemas.next().is_none());
-        let mappings = mappings(&played.instruments, self.days());
-        MetadataBuilder::new()
-            .dataset(&played.dataset)
-            .schema(schema.map(|(schema, _)| schema))
-            .start(self.first.unwrap_or_default())
-            .end(self.first.and_then(|_| NonZeroU64::new(self.last.saturating_add(1))))
-            .stype_in(Some(SType::RawSymbol))
-            .stype_out(SType::InstrumentId)
-            .symbols(mappings.iter().map(|mapping| mapping.raw_symbol.clone()).collect())
-            .mappings(mappings)
-            .build()
+        let named = played.instruments.iter();
+        Contents {
+            dataset: played.dataset.clone(),
+            schema: schema.map(|(schema, _)| schema),
+            start: self.first.unwrap_or_default(),
+            end: self.first.map_or(0, |_| self.last.saturating_add(1)),
+            symbols: named.map(|instrument| (instrument.symbol.clone(), instrument.id)).collect(),
+            ..Contents::default()
+        }
     }
-
-    /// The days (UTC) of the records: the first, and the one after the last.
-    fn days(&self) -> (Date, Date) {
-        let day = |time: UnixNanos| {
-            let seconds = i64::try_from(time / 1_000_000_000).unwrap_or_default();
-            OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MIN, OffsetDateTime::date)
-        };
-        (day(self.first.unwrap_or_default()), day(self.last).saturating_add(Duration::DAY))
-    }
-}
-
-/// Symbols and the ids that they stand for on these days; one may have several.
-fn mappings(
-    instruments: &[Instrument],
-    (start_date, end_date): (Date, Date),
-) -> Vec<SymbolMapping> {
-    let mut by_symbol: BTreeMap<&str, Vec<MappingInterval>> = BTreeMap::new();
-    for instrument in instruments {
-        let symbol = instrument.id.to_string();
-        let interval = MappingInterval { start_date, end_date, symbol };
-        by_symbol.entry(&instrument.symbol).or_default().push(interval);
-    }
-    let each = by_symbol.into_iter();
-    each.map(|(symbol, intervals)| SymbolMapping { raw_symbol: symbol.to_owned(), intervals })
-        .collect()
 }

@@ -1,5 +1,6 @@
-//! `broadtape inspect`: what is in a DBN file.
+//! `broadtape inspect`: what is in a DBN file, or in a capture.
 
+mod capture;
 mod print;
 mod report;
 
@@ -11,12 +12,14 @@ use clap::Args;
 
 use report::Report;
 
-/// Shows what is in DBN files: schemas, instruments, counts, times, rates, and damage.
+/// Shows what is in DBN files: schemas, instruments, counts, times, rates, and damage; and in
+/// captures of MoldUDP64, IEX-TP and CME MDP 3: lines, holes, and what both lines together bring.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Example:\n  broadtape inspect ES.mbp-1.dbn.zst\n\n\
     Exit code 1 where a file is damaged or no DBN; what can be read of it is shown.")]
 pub(super) struct InspectArgs {
-    /// DBN files: versions 1 to 3, plain or zstd, with metadata or fragments
+    /// DBN files: versions 1 to 3, with metadata or fragments; captures: pcap, pcapng; plain, zstd,
+    /// gzip or xz
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Print one JSON document instead

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::capture::Capture;
 use super::report::Report;
 use crate::wire::json::time_text;
 
@@ -10,6 +11,9 @@ const SHOWN: usize = 20;
 
 pub(super) fn report(report: &Report, all: bool, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", report.file)?;
+    if let Some(capture) = &report.capture {
+        return self::capture(capture, out);
+    }
     let damage = report.damage.as_deref().unwrap_or_default();
     if report.version == 0 {
         return writeln!(out, "  refused    {damage}");
@@ -36,6 +40,23 @@ fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "  last       {}", time_text(times.last))?;
     let (mean, peak) = (rate(times.mean_rate), grouped(times.peak_second));
     writeln!(out, "  rate       {mean} records/s on average, {peak} in the busiest second")
+}
+
+fn capture(capture: &Capture, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "  format     a capture of {}", capture.framing)?;
+    writeln!(out, "  size       {} bytes", grouped(capture.bytes))?;
+    writeln!(out, "  packets    {}, in order {}", grouped(capture.packets), grouped(capture.kept))?;
+    let (first, last, unit) = (capture.first_number, capture.last_number, capture.unit);
+    writeln!(out, "  numbers    {first} to {last}, of {unit}")?;
+    writeln!(out, "\n  {:45}  {:>13}  {:>13}", "line", "packets", "first")?;
+    for line in &capture.lines {
+        let (packets, first) = (grouped(line.packets), grouped(line.first));
+        writeln!(out, "  {:45}  {packets:>13}  {first:>13}", line.address)?;
+    }
+    capture.found.iter().try_for_each(|found| {
+        writeln!(out, "\n  found      {} × {}", grouped(found.count), found.what)?;
+        found.places.iter().try_for_each(|place| writeln!(out, "    {place}"))
+    })
 }
 
 fn schemas(report: &Report, out: &mut impl Write) -> io::Result<()> {

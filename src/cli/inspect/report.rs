@@ -7,6 +7,7 @@ use foldhash::{HashMap, HashMapExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
 
+use super::capture::Capture;
 use crate::clock::{SECOND, UnixNanos};
 use crate::feed::replay::names::{Named, Names};
 use crate::feed::replay::scan::{Found, scan};
@@ -39,6 +40,9 @@ pub(super) struct Report {
     pub(super) times: Times,
     /// What is wrong with it, and where.
     pub(super) damage: Option<String>,
+    /// Of a capture: what is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) capture: Option<Capture>,
 }
 
 /// An instrument of a file.
@@ -84,6 +88,11 @@ impl Report {
     }
 
     fn read(&mut self, path: &Path) -> Result<(), FileError> {
+        self.capture = Capture::of(path)?;
+        if let Some(capture) = &self.capture {
+            self.bytes = capture.bytes;
+            return Ok(());
+        }
         let mut reader = Reader::open(path)?;
         self.bytes = reader.size();
         self.version = reader.version();
@@ -192,7 +201,7 @@ fn name_of(kind: u8) -> String {
 }
 
 /// A bar on a terminal, nothing elsewhere.
-fn bar(bytes: u64) -> ProgressBar {
+pub(super) fn bar(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
     let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
     if let Ok(style) = style {
@@ -202,7 +211,7 @@ fn bar(bytes: u64) -> ProgressBar {
 }
 
 /// 64-bit numbers are text in JSON: few readers of it hold all of their digits.
-fn text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }
 

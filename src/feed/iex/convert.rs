@@ -5,19 +5,17 @@ use dbn::{ImbalanceMsg, InstrumentClass, StatMsg, StatType};
 
 use super::message::{Auction, Body, Message};
 use crate::feed::levels::Levels;
+use crate::feed::quotes::Quotes;
 use crate::feed::source::{Records, Stamp, Tally, last, yes};
 use crate::feed::symbols::Symbols;
 use crate::limits::{INSTRUMENTS_MAX, ORDERS_MAX};
-use crate::wire::record::{
-    Action, BidAskPair, FlagSet, Side, StatusAction, StatusReason, UNDEF_PRICE, header, rtype,
-};
+use crate::wire::record::{FlagSet, Side, StatusAction, StatusReason, UNDEF_PRICE, header, rtype};
 
 /// What is known so far.
 #[derive(Default)]
 pub(super) struct Converter {
     symbols: Symbols,
-    /// The best bid and offer, by instrument id; for the trades.
-    quotes: Vec<BidAskPair>,
+    quotes: Quotes,
     levels: Levels,
 }
 
@@ -47,8 +45,14 @@ impl Converter {
         let named = self.symbols.id(message.symbol, &mut stamp, out);
         named.map_err(|_| format!("more than {INSTRUMENTS_MAX} instruments"))?;
         match message.body {
-            Body::Quote { bid, ask } => self.quote(bid, ask, &stamp, out),
-            Body::Trade { size, price } => self.trade(size, price, &stamp, out),
+            Body::Quote { bid, ask } => {
+                // A side of size 0 is none.
+                let side = |(price, size)| if size == 0 { (UNDEF_PRICE, 0) } else { (price, size) };
+                self.quotes.quote(side(bid), side(ask), &stamp, out);
+            }
+            Body::Trade { size, price } => {
+                self.quotes.trade(Side::None, price, size, &stamp, out);
+            }
             Body::Level { buy, last: end, size, price } => {
                 let side = if buy { Side::Bid } else { Side::Ask };
                 let flags = if end { last() } else { FlagSet::empty() };
@@ -64,35 +68,6 @@ impl Converter {
             }
         }
         Ok(())
-    }
-
-    fn quote(&mut self, bid: (i64, u32), ask: (i64, u32), stamp: &Stamp, out: &mut Records) {
-        let side = |(price, size)| if size == 0 { (UNDEF_PRICE, 0) } else { (price, size) };
-        let ((bid_px, bid_sz), (ask_px, ask_sz)) = (side(bid), side(ask));
-        let after = BidAskPair { bid_px, ask_px, bid_sz, ask_sz, ..BidAskPair::default() };
-        let before = std::mem::replace(self.last_quote(stamp.instrument), after.clone());
-        let bid_moved = (before.bid_px, before.bid_sz) != (bid_px, bid_sz);
-        let ask_moved = (before.ask_px, before.ask_sz) != (ask_px, ask_sz);
-        let (side, price, size) = match (bid_moved, ask_moved) {
-            (true, false) => (Side::Bid, bid_px, bid_sz),
-            (false, true) => (Side::Ask, ask_px, ask_sz),
-            _ => (Side::None, UNDEF_PRICE, 0),
-        };
-        out.push(&stamp.mbp1(Action::Modify, side, (price, size), after));
-    }
-
-    fn trade(&mut self, size: u32, price: i64, stamp: &Stamp, out: &mut Records) {
-        let quote = self.last_quote(stamp.instrument).clone();
-        out.push(&stamp.trade(Side::None, price, size));
-        out.push(&stamp.mbp1(Action::Trade, Side::None, (price, size), quote));
-    }
-
-    fn last_quote(&mut self, instrument: u32) -> &mut BidAskPair {
-        let at = instrument as usize;
-        if at >= self.quotes.len() {
-            self.quotes.resize(at + 1, BidAskPair::default());
-        }
-        &mut self.quotes[at]
     }
 }
 

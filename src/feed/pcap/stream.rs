@@ -12,11 +12,15 @@ use crate::clock::UnixNanos;
 use crate::feed::source::Tally;
 use crate::limits::STREAMS_MAX;
 use crate::wire::file::{FileError, Place};
+use crate::wire::json::time_text;
 
 /// Numbers that never came, in a tally.
 pub const GAPS: &str = "numbers that never came";
 /// Packets that had come already, in a tally.
 pub const DUPLICATES: &str = "packets that came again";
+
+/// Packets that were captured before the one that stands before them, in a tally.
+pub const BACKWARDS: &str = "times of capture that go back";
 
 /// A capture whose streams are put in order.
 pub struct Streams {
@@ -24,6 +28,8 @@ pub struct Streams {
     capture: Capture,
     arbiters: HashMap<u128, Arbiter>,
     lines: Vec<Line>,
+    /// When the packet before was captured.
+    time: UnixNanos,
     ended: bool,
 }
 
@@ -56,7 +62,7 @@ impl Streams {
     /// Of a capture that holds this protocol.
     pub fn new(framing: Framing, capture: Capture) -> Self {
         let (arbiters, lines) = (HashMap::new(), Vec::new());
-        Self { framing, capture, arbiters, lines, ended: false }
+        Self { framing, capture, arbiters, lines, time: 0, ended: false }
     }
 
     /// Reads one packet of the capture and hands out those whose turn it then is; false at the end.
@@ -71,7 +77,7 @@ impl Streams {
         if self.ended {
             return Ok(false);
         }
-        let Self { framing, capture, arbiters, lines, ended } = self;
+        let Self { framing, capture, arbiters, lines, time: before, ended } = self;
         let Some(packet) = capture.packet()? else {
             *ended = true;
             for arbiter in arbiters.values_mut() {
@@ -87,6 +93,9 @@ impl Streams {
             return Ok(false);
         };
         let (time, place) = (packet.time, packet.place);
+        if std::mem::replace(before, time) > time {
+            tally.find(BACKWARDS, 1, || format!("{place}{}", time_text(time)));
+        }
         let Some((flow, bytes, head)) = of_stream(*framing, &packet.payload, place, tally) else {
             return Ok(true);
         };
@@ -238,5 +247,64 @@ fn settle(
 fn say_cuts(capture: &mut Capture, tally: &mut Tally) {
     while let Some(cut) = capture.take_cut() {
         tally.find("files that end within a packet", 1, || cut.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::feed::pcap::captures::{Packet, capture, mold};
+    use crate::wire::file::Input;
+
+    /// The numbers that come of these packets, and what was found.
+    fn read(framing: Framing, files: &[&[Packet]]) -> (Vec<u64>, Tally) {
+        let each = files
+            .iter()
+            .map(|packets| Input::new("x".to_owned(), Cursor::new(capture(packets))).unwrap());
+        let mut streams = Streams::new(framing, Capture::new(each.collect()).unwrap());
+        let (mut numbers, mut tally) = (Vec::new(), Tally::default());
+        let mut take = |turn: Turn<'_>, _: &mut Tally| numbers.push(turn.head.sequence);
+        while streams.read(&mut tally, &mut take).unwrap() {}
+        (numbers, tally)
+    }
+
+    fn cme(time: u64, number: u32) -> Packet {
+        (time, 1, [&number.to_le_bytes()[..], &[0; 8]].concat())
+    }
+
+    #[test]
+    fn a_sequence_may_begin_again() {
+        let packets = [(1, 50_000), (2, 50_001), (3, 1), (4, 2), (5, 50_001), (6, 3)];
+        let packets = packets.map(|(time, number)| cme(time, number));
+        let (numbers, tally) = read(Framing::Cme, &[&packets[..4]]);
+        assert_eq!(
+            (numbers, tally.found("sequences that begin again")),
+            (vec![50_000, 50_001, 1, 2], 1)
+        );
+        let (numbers, tally) = read(Framing::Cme, &[&packets]);
+        // One that is far ahead waits, and what it waits for is lost at the end only.
+        assert_eq!(numbers, [50_000, 50_001, 1, 2, 3, 50_001]);
+        assert_eq!(tally.found(GAPS), 49_997);
+    }
+
+    #[test]
+    fn sessions_are_streams_of_their_own() {
+        let packet = |time, session, number| (time, 1, mold(session, number, &[vec![1]]));
+        let (first, second) = (b"MONDAY    ", b"TUESDAY   ");
+        let packets = [packet(1, first, 7), packet(2, first, 8), packet(3, second, 1)];
+        let (numbers, tally) = read(Framing::Mold, &[&packets]);
+        assert_eq!((numbers, tally.found(GAPS)), (vec![7, 8, 1], 0));
+        assert_eq!(tally.found("sessions that begin on a line"), 1);
+    }
+
+    #[test]
+    fn lines_may_lie_in_files_of_their_own() {
+        let a = [cme(1, 1), cme(3, 2), cme(9, 4)];
+        let b = [cme(2, 1), cme(2, 2), cme(5, 3), cme(4, 4)];
+        let (numbers, tally) = read(Framing::Cme, &[&a, &b]);
+        assert_eq!(numbers, [1, 2, 3, 4]);
+        assert_eq!((tally.found(DUPLICATES), tally.found(BACKWARDS)), (3, 1));
     }
 }

@@ -5,7 +5,7 @@ use dbn::HasRType;
 use super::{Source, Tally};
 use crate::wire::file::FileError;
 use crate::wire::json::time_text;
-use crate::wire::record::{self, UNDEF_TIMESTAMP, bytes_of};
+use crate::wire::record::{self, UNDEF_TIMESTAMP, bytes_of, rtype};
 
 /// Turns the messages of a format into records.
 pub(crate) trait Decode: Send {
@@ -33,13 +33,30 @@ pub(crate) trait Decode: Send {
 pub(crate) struct Records {
     bytes: Vec<u8>,
     at: usize,
+    /// Where the one that was appended last begins.
+    last: usize,
 }
+
+/// Where `mbo` has its flags.
+const MBO_FLAGS: usize = std::mem::offset_of!(dbn::MboMsg, flags);
+/// The flag of the last record of an event.
+const LAST: u8 = dbn::flags::LAST;
 
 impl Records {
     /// Appends a record.
     #[inline]
     pub(crate) fn push<T: HasRType + AsRef<[u8]>>(&mut self, record: &T) {
+        self.last = self.bytes.len();
         self.bytes.extend_from_slice(bytes_of(record));
+    }
+
+    /// The `mbo` record that was appended last is the last of its event.
+    pub(crate) fn end_event(&mut self) {
+        if let Some(record) = self.bytes.get_mut(self.last..)
+            && record.get(1) == Some(&rtype::MBO)
+        {
+            record[MBO_FLAGS] |= LAST;
+        }
     }
 
     /// Is there none?
@@ -60,7 +77,7 @@ impl Records {
         self.at += self.first().len();
         if self.is_empty() {
             self.bytes.clear();
-            self.at = 0;
+            (self.at, self.last) = (0, 0);
         }
     }
 }
@@ -73,12 +90,14 @@ pub(crate) struct Decoded<D> {
     /// The newest time so far.
     newest: u64,
     ended: bool,
+    /// Why it ends, once what came before that is out.
+    failed: Option<FileError>,
 }
 
 impl<D: Decode> Decoded<D> {
     pub(crate) fn new(decoder: D) -> Self {
         let records = Records::default();
-        Self { decoder, records, count: 0, newest: 0, ended: false }
+        Self { decoder, records, count: 0, newest: 0, ended: false, failed: None }
     }
 
     /// Counts times that go back. The order stays that of the file.
@@ -102,15 +121,11 @@ impl<D: Decode> Source for Decoded<D> {
         self.records.drop_first();
         while self.records.is_empty() {
             if self.ended {
-                return Ok(false);
+                return self.failed.take().map_or(Ok(false), Err);
             }
             match self.decoder.decode(&mut self.records) {
                 Ok(more) => self.ended = !more,
-                Err(error) => {
-                    // What the message before it became stands in `records` still.
-                    self.ended = true;
-                    return Err(error);
-                }
+                Err(error) => (self.ended, self.failed) = (true, Some(error)),
             }
         }
         self.count += 1;

@@ -23,7 +23,7 @@ pub use how::{How, HowError, Lot};
 pub(super) use stamp::{Stamp, last, yes};
 pub use tally::{Finding, Tally};
 
-use super::{iex, itch};
+use super::{csv, iex, itch, json, lobster};
 use crate::wire::file::{Fault, FileError, Place, Reader};
 
 /// A recording that is read record by record.
@@ -135,6 +135,11 @@ impl Recording {
             (Format::Dbn, [path]) => Ok(Box::new(Reader::open(path)?)),
             (Format::Itch, _) => itch::open(self),
             (Format::Iex, _) => iex::open(self),
+            (Format::BinanceSpot | Format::BinanceUsdm | Format::Coinbase, [path]) => {
+                json::open(self, path)
+            }
+            (Format::Lobster, [path]) => lobster::open(self, path),
+            (Format::Csv, [path]) => csv::open(self, path),
             _ => Err(self.fault("lines are put together of captures alone; give one file")),
         }
     }

@@ -51,7 +51,9 @@ impl Command {
         let has = move |setting: &&Setting| match self {
             Self::Serve => setting.group != Recording,
             Self::Replay => setting.group != Market,
-            Self::Record => matches!(setting.group, Market | Tape | Log) || setting.key == "ring",
+            Self::Record => {
+                matches!(setting.group, Market | Format | Tape | Log) || setting.key == "ring"
+            }
         };
         SETTINGS.iter().filter(has)
     }

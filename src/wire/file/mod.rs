@@ -32,8 +32,8 @@ pub use contents::{Contents, Span};
 pub use draft::{Draft, WriteError};
 pub use fault::{Fault, FileError, Place};
 pub use form::{Forms, VERSIONS, bare_length};
-pub use write::{Compression, Encoder, Writer};
 pub use input::{Input, Line};
+pub use write::{Compression, Encoder, Writer};
 
 use super::record::{HEADER, length};
 use upgrade::Upgrader;
