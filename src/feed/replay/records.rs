@@ -10,6 +10,7 @@ use super::names::Names;
 use super::options::ReplayError;
 use super::scan;
 use crate::clock::UnixNanos;
+use crate::feed::source::Recording;
 use crate::wire::file::{Contents, FileError, Span};
 use crate::wire::instrument::Instrument;
 use crate::wire::record::{Schema, rtype, rtype_of};
@@ -35,12 +36,12 @@ impl Records {
         if files.is_empty() {
             return Err(ReplayError::NoFiles);
         }
-        let merge = Merge::open(files)?;
+        let merge = Merge::open(files.into_iter().map(Recording::from).collect())?;
         let mut names = Vec::new();
-        for (reader, path) in merge.readers().iter().zip(merge.paths()) {
-            let missing = Names::are_missing(reader);
-            let found = if missing { scan::scan(path)? } else { scan::Found::default() };
-            names.push(Names::new(reader, found));
+        for (source, recording) in merge.sources().iter().zip(merge.recordings()) {
+            let missing = Names::are_missing(&**source);
+            let found = if missing { scan::scan(recording)? } else { scan::Found::default() };
+            names.push(Names::new(&**source, found));
         }
         let mut ids = Identities::default();
         let known = announce(&mut ids, names.iter().flat_map(Names::all).collect());
@@ -70,13 +71,13 @@ impl Records {
             }
             let Some(file) = self.merge.head()? else { return Ok(false) };
             self.at = Some(file);
-            let record = self.merge.reader(file).record();
+            let record = self.merge.source(file).record();
             match rtype_of(record) {
                 rtype::SYSTEM | rtype::ERROR => self.skipped += 1,
                 rtype::SYMBOL_MAPPING => self.names[file].learn(record),
                 _ => {
                     let id = self.id(file);
-                    self.merge.reader_mut(file).set_instrument_id(id);
+                    self.merge.source_mut(file).set_instrument_id(id);
                     return Ok(true);
                 }
             }
@@ -86,7 +87,7 @@ impl Records {
     /// The id under which the record goes that a file is at.
     #[inline]
     fn id(&mut self, file: usize) -> u32 {
-        let record = self.merge.reader(file).record();
+        let record = self.merge.source(file).record();
         let time = time_of(record).unwrap_or_default();
         if let Some(id) = self.names[file].route(record, time) {
             return id;
@@ -105,12 +106,12 @@ impl Records {
 
     /// The record it stands at: bare, DBN v3.
     pub fn record(&self) -> &[u8] {
-        self.at.map_or(&[], |file| self.merge.reader(file).record())
+        self.at.map_or(&[], |file| self.merge.source(file).record())
     }
 
     /// When the record it stands at was published, where its file has that.
     pub fn ts_out(&self) -> Option<UnixNanos> {
-        self.merge.reader(self.at?).ts_out()
+        self.merge.source(self.at?).ts_out()
     }
 
     /// System and error messages left out so far.
@@ -137,8 +138,8 @@ fn spans(names: &[Names], ids: &Identities) -> Vec<Span> {
 
 /// What metadata and a look through the files tell.
 fn contents(merge: &Merge, known: &[Instrument]) -> Contents {
-    let metadata = || merge.readers().iter().filter_map(|reader| reader.metadata());
-    let all_say = metadata().count() == merge.readers().len();
+    let metadata = || merge.sources().iter().filter_map(|reader| reader.metadata());
+    let all_say = metadata().count() == merge.sources().len();
     let starts = metadata().map(|m| m.start);
     let ends = metadata().map(|m| m.end.map_or(0, std::num::NonZeroU64::get));
     let end = if ends.clone().all(|end| end > 0) { ends.max() } else { None };
@@ -150,7 +151,7 @@ fn contents(merge: &Merge, known: &[Instrument]) -> Contents {
         schema: told.filter(|_| all_say && alike).unwrap_or_else(|| single(schemas)),
         start: starts.min().filter(|_| all_say).unwrap_or(0),
         end: end.filter(|_| all_say).unwrap_or(0),
-        ts_out: merge.readers().iter().all(|reader| reader.ts_out().is_some()),
+        ts_out: merge.sources().iter().all(|reader| reader.ts_out().is_some()),
         ..Contents::default()
     }
 }

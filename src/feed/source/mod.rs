@@ -24,6 +24,7 @@ pub(super) use stamp::{Stamp, last, yes};
 pub use tally::{Finding, Tally};
 
 use super::{csv, iex, itch, json, lobster};
+use crate::clock::UnixNanos;
 use crate::wire::file::{Fault, FileError, Place, Reader};
 
 /// A recording that is read record by record.
@@ -39,6 +40,11 @@ pub trait Source: Send {
 
     /// Gives the record it stands at another instrument id.
     fn set_instrument_id(&mut self, id: u32);
+
+    /// When the record it stands at was published, ns, where it has that.
+    fn ts_out(&self) -> Option<UnixNanos> {
+        None
+    }
 
     /// What it says of itself, where it does.
     fn metadata(&self) -> Option<&Metadata> {
@@ -74,6 +80,10 @@ impl Source for Reader {
     #[inline]
     fn set_instrument_id(&mut self, id: u32) {
         Self::set_instrument_id(self, id);
+    }
+
+    fn ts_out(&self) -> Option<UnixNanos> {
+        Self::ts_out(self)
     }
 
     fn metadata(&self) -> Option<&Metadata> {
