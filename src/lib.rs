@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!     feed ──► ring ──► shard (one per core) ──► socket ──► subscriber
+//!      │         └──► tape (a recorder, and what reads its files)
 //!      └── sim · metronome · replay     ▲
 //!                             gate ─────┘ (connections, not ticks)
 //! ```
@@ -20,6 +21,8 @@
 //!    each audience (connections that ask for the same), and writes to each connection once.
 //! 4. [`socket`]: bytes to and from one client. What the kernel does not take waits in a bounded
 //!    backlog, by reference; what a client sends is judged by a strict decoder.
+//! 5. [`tape`]: one more reader of the ring writes it to disk, on a thread of its own; files are
+//!    read again from any position, also while they are written.
 //!
 //! Beside them, never on the data threads: [`gate`] accepts and upgrades, and hands each connection
 //! to the shard with the fewest; [`node`] configures, starts, answers HTTP and drains; [`cli`] is

@@ -267,3 +267,72 @@ fn crc_but_last(bytes: &[u8]) -> u32 {
 const _: () = {
     assert!(SEGMENT_HEAD == 64 && FRAME_HEAD == 88 && TRAILER == 24);
 };
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    /// Offsets in the first column of the table behind `heading`, and their types.
+    fn table(heading: &str) -> Vec<(usize, String)> {
+        let text = include_str!("../../docs/formats.md").split_once(heading).unwrap().1;
+        let rows = text.lines().skip_while(|line| !line.starts_with("| 0 |"));
+        let rows = rows.take_while(|line| line.starts_with('|'));
+        let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+        cells.map(|cells| (cells[1].parse().unwrap(), cells[2].to_owned())).collect()
+    }
+
+    #[test]
+    fn the_documentation_has_every_field_where_it_is() {
+        let head = table("**Segment head**");
+        let offsets: Vec<_> = head.iter().map(|(offset, _)| *offset).collect();
+        let fields = [
+            offset_of!(SegmentHead, magic),
+            offset_of!(SegmentHead, version),
+            offset_of!(SegmentHead, dbn_version),
+            offset_of!(SegmentHead, length),
+            offset_of!(SegmentHead, epoch),
+            offset_of!(SegmentHead, first_seq),
+            offset_of!(SegmentHead, prev_seq),
+            offset_of!(SegmentHead, created),
+            offset_of!(SegmentHead, reserved),
+            offset_of!(SegmentHead, crc),
+        ];
+        assert_eq!(offsets, fields);
+        let frame = table("**Frame**");
+        let offsets: Vec<_> = frame.iter().map(|(offset, _)| *offset).collect();
+        let fields = [
+            offset_of!(Head, magic),
+            offset_of!(Head, kind),
+            offset_of!(Head, encoding),
+            offset_of!(Head, reserved),
+            offset_of!(Head, epoch),
+            offset_of!(Head, prev_seq),
+            offset_of!(Head, first_seq),
+            offset_of!(Head, count),
+            offset_of!(Head, stored),
+            offset_of!(Head, raw),
+            offset_of!(Head, payload_crc),
+            offset_of!(Head, first_ts_out),
+            offset_of!(Head, last_ts_out),
+            offset_of!(Head, min_time),
+            offset_of!(Head, max_time),
+            offset_of!(Head, zero),
+            offset_of!(Head, crc),
+        ];
+        assert_eq!(offsets, fields);
+        for (table, size) in [(head, SEGMENT_HEAD), (frame, FRAME_HEAD)] {
+            let bytes = |kind: &str| match kind {
+                "u8" => 1,
+                "u16" => 2,
+                "u32" => 4,
+                "u64" => 8,
+                bytes => bytes.trim_end_matches(" bytes").parse().unwrap(),
+            };
+            let ends = table.iter().map(|(offset, kind)| offset + bytes(kind));
+            let starts = table.iter().skip(1).map(|(offset, _)| *offset).chain([size]);
+            assert!(ends.eq(starts), "the types fill the table");
+        }
+    }
+}

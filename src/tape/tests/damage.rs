@@ -1,6 +1,8 @@
 //! Files cut at every byte and flipped at every bit: what is whole is read, what is not is named,
 //! and no record that was not written comes out.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// The offsets at which the frames of a segment end, and the last number before each.
@@ -134,4 +136,67 @@ fn two_tapes_in_one_folder_are_refused() {
     let opening = Opening { epoch: 8, first_seq: 5, prev_seq: 4, created: 6, compress: false };
     drop(SegmentWriter::create(&Files, folder.path(), &opening).unwrap());
     assert!(matches!(Tape::open(folder.path()), Err(TapeError::Mixed { found: 8, .. })));
+}
+
+/// One change to a file.
+#[derive(Clone, Debug)]
+enum Change {
+    Cut(prop::sample::Index),
+    Overwrite(prop::sample::Index, Vec<u8>),
+    Insert(prop::sample::Index, Vec<u8>),
+    /// A part of it once more, elsewhere.
+    Repeat(prop::sample::Index, prop::sample::Index, prop::sample::Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let bytes = || prop::collection::vec(any::<u8>(), 1..40);
+    prop_oneof![
+        any::<prop::sample::Index>().prop_map(Change::Cut),
+        (any::<prop::sample::Index>(), bytes()).prop_map(|(at, b)| Change::Overwrite(at, b)),
+        (any::<prop::sample::Index>(), bytes()).prop_map(|(at, b)| Change::Insert(at, b)),
+        any::<[prop::sample::Index; 3]>().prop_map(|[a, b, c]| Change::Repeat(a, b, c)),
+    ]
+}
+
+impl Change {
+    fn apply(self, bytes: &mut Vec<u8>) {
+        let len = bytes.len() + 1;
+        match self {
+            Self::Cut(at) => bytes.truncate(at.index(len)),
+            Self::Overwrite(at, new) => {
+                bytes.iter_mut().skip(at.index(len)).zip(new).for_each(|(old, new)| *old = new);
+            }
+            Self::Insert(at, new) => drop(bytes.splice(at.index(len)..at.index(len), new)),
+            Self::Repeat(from, to, at) => {
+                let (from, to) = (from.index(len), to.index(len));
+                let part = bytes[from.min(to)..from.max(to)].to_vec();
+                drop(bytes.splice(at.index(len)..at.index(len), part));
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_done_to_a_file_no_other_record_comes_out(
+        compress in any::<bool>(),
+        sealed in any::<bool>(),
+        changes in prop::collection::vec(change(), 1..6),
+    ) {
+        let (mut bytes, _) = sample(sealed, compress);
+        changes.into_iter().for_each(|change| change.apply(&mut bytes));
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("00000000000000000001.tape"), &bytes).unwrap();
+        for tape in [Tape::open(folder.path()), Tape::salvage(folder.path())] {
+            let Ok(tape) = tape else { continue };
+            // Where its beginning can't be read, nobody knows that it began with the first number.
+            let Ok(mut cursor) = tape.cursor_after(tape.first_seq().saturating_sub(1)) else {
+                continue;
+            };
+            let (blocks, _) = read(&mut cursor);
+            prop_assert!(numbers(&blocks).iter().all(|seq| TRUTH.contains(seq)));
+            let _ = (tape.instruments(), tape.definitions_at(1), tape.contents());
+        }
+        let _ = crate::tape::verify(folder.path(), |_, _| {});
+    }
 }
