@@ -11,7 +11,7 @@ use super::source::{Decode, Decoded, Format, Recording, Records, Source, Stamp, 
 use super::time::{Date, Zone};
 use crate::clock::UnixNanos;
 use crate::wire::file::{Fault, FileError, Input, Place};
-use crate::wire::record::{Action, MboMsg, Side, StatusAction, StatusReason, mapping};
+use crate::wire::record::{Action, MboMsg, Side, StatusAction, StatusReason};
 
 const EXPECTED: &str = "expected `time,type,order,size,price,direction`, as in a LOBSTER message \
                         file (not its order book file)";
@@ -97,12 +97,7 @@ impl Decode for Lobster {
             match told {
                 Ok((row, stamp)) => {
                     if number == 1 {
-                        out.push(&mapping(
-                            stamp.publisher,
-                            INSTRUMENT,
-                            &self.symbol,
-                            stamp.ts_event,
-                        ));
+                        out.push(&stamp.mapping(&self.symbol));
                     }
                     convert(&row, &stamp, out, &mut self.tally);
                 }

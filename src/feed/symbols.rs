@@ -3,8 +3,7 @@
 use foldhash::HashMap;
 
 use crate::feed::source::{Records, Stamp};
-use crate::limits::INSTRUMENTS_MAX;
-use crate::wire::record::mapping;
+use crate::limits::{INSTRUMENTS_MAX, SYMBOL_BYTES};
 
 /// The instruments so far.
 #[derive(Default)]
@@ -12,29 +11,32 @@ pub(super) struct Symbols {
     ids: HashMap<String, u32>,
 }
 
-/// More instruments than a server knows.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooMany;
-
 impl Symbols {
-    /// The id of a symbol; where it is new (true), `stamp` gets its id and it is named to `out`.
+    /// Gives `stamp` the id of a symbol; one that is new (true) is named to `out`.
+    ///
+    /// # Errors
+    /// A symbol that no record holds, and more of them than a server knows.
     pub(super) fn id(
         &mut self,
         symbol: &str,
         stamp: &mut Stamp,
         out: &mut Records,
-    ) -> Result<bool, TooMany> {
+    ) -> Result<bool, String> {
         if let Some(&id) = self.ids.get(symbol) {
             stamp.instrument = id;
             return Ok(false);
         }
         let id = self.ids.len() as u32 + 1;
         if self.ids.len() >= INSTRUMENTS_MAX {
-            return Err(TooMany);
+            return Err(format!("more than {INSTRUMENTS_MAX} instruments"));
+        }
+        if !(1..=SYMBOL_BYTES).contains(&symbol.len()) || symbol.chars().any(char::is_control) {
+            let right = "it has 1 to 70 bytes without control characters";
+            return Err(format!("symbol {symbol:.80?} names no instrument: {right}"));
         }
         self.ids.insert(symbol.to_owned(), id);
         stamp.instrument = id;
-        out.push(&mapping(stamp.publisher, id, symbol, stamp.ts_event));
+        out.push(&stamp.mapping(symbol));
         Ok(true)
     }
 }

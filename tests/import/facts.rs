@@ -45,6 +45,7 @@ fn iex_comes_whole() {
     assert_eq!((imported.told("Q quote"), imported.told("T trade")), (27_217, 6_390));
     assert_eq!(imported.told("instruments"), 7_799);
     assert_eq!(imported.found("numbers that never came"), 0);
+    assert_eq!(imported.found("times that go back"), 0);
     let (mut quotes, mut trades) = (0, Vec::new());
     let mut ticks = Vec::new();
     imported.read(|record| {
@@ -86,6 +87,7 @@ fn binance_futures_come_whole() {
     let kinds = ["bookTicker", "trade ", "depthUpdate"].map(|kind| imported.told(kind));
     assert_eq!(kinds, [66_089, 21_313, 6_551]);
     assert_eq!(imported.found("holes in the updates of a book"), 0);
+    assert_eq!(imported.found("times that go back"), 0);
     let counts = imported.counts();
     assert_eq!(counts[&kinds::TRADES], 21_313);
     let mut volume = 0;
@@ -106,6 +108,7 @@ fn binance_spot_comes_whole() {
     let kinds = ["bookTicker", "trade ", "depthUpdate"].map(|kind| imported.told(kind));
     assert_eq!(kinds, [28_040, 9_757, 3_451]);
     assert_eq!(imported.found("holes in the updates of a book"), 0);
+    assert_eq!(imported.found("times that go back"), 0);
     assert_eq!(imported.counts()[&kinds::TRADES], 9_757);
 }
 

@@ -59,7 +59,7 @@ fn an_output_is_replaced_only_by_force() {
     };
     let kept = run(&[]);
     let complaint = String::from_utf8(kept.stderr).unwrap();
-    assert!(complaint.contains("out.dbn exists already; --force replaces it"), "{complaint}");
+    assert!(complaint.contains("out.dbn: exists already; --force replaces it"), "{complaint}");
     assert_eq!(fs::read(folder.path().join("out.dbn")).unwrap(), b"mine");
     assert!(run(&["--force"]).status.success());
     assert!(fs::read(folder.path().join("out.dbn")).unwrap().starts_with(b"DBN\x03"));

@@ -17,7 +17,6 @@ use super::source::{Decode, Decoded, Format, How, Lot, Recording, Records, Sourc
 use super::symbols::Symbols;
 use super::time::Zone;
 use crate::clock::UnixNanos;
-use crate::limits::{INSTRUMENTS_MAX, SYMBOL_BYTES};
 use crate::wire::file::{Fault, FileError, Input, Place};
 use crate::wire::record::{Action, Schema, Side, UNDEF_PRICE};
 
@@ -165,9 +164,6 @@ impl Rows {
         let ts_event = self.time(row.needed(Field::Time)?)?;
         let ts_recv = row.text(Field::Received).map_or(Ok(ts_event), |text| self.time(text))?;
         let symbol = row.needed(Field::Symbol)?;
-        if symbol.len() > SYMBOL_BYTES || symbol.chars().any(char::is_control) {
-            return Err(format!("symbol {symbol:?} is not 1 to {SYMBOL_BYTES} plain bytes"));
-        }
         let kind = self.schema.as_str();
         tally.message(kind);
         let Some(lot) = self.lot(symbol) else {
@@ -180,8 +176,7 @@ impl Rows {
         let sequence = given.transpose()?.unwrap_or(number) as u32;
         let publisher = Format::Csv.publisher();
         let mut stamp = Stamp { publisher, instrument: 0, ts_event, ts_recv, sequence };
-        let new = self.symbols.id(symbol, &mut stamp, out);
-        if new.map_err(|_| format!("more than {INSTRUMENTS_MAX} instruments"))? {
+        if self.symbols.id(symbol, &mut stamp, out)? {
             let mut definition = stamp.definition(symbol);
             let places = || format!("lot {lot} of {symbol} has more than 9 places");
             definition.unit_of_measure_qty = lot.price().ok_or_else(places)?;

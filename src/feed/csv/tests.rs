@@ -63,6 +63,7 @@ fn what_is_wrong_is_told() {
         ("1,X,one,1,B\n", "line 2: Price \"one\" is no decimal"),
         ("then,X,1,1,B\n", "line 2: time \"then\" is no time"),
         ("1,,1,1,B\n", "line 2: has no Symbol"),
+        ("1,A\u{7}B,1,1,B\n", "line 2: symbol \"A\\u{7}B\" names no instrument"),
         ("1,X,1,1,up\n", "line 2: side \"up\" is neither B, buy, bid nor S"),
     ] {
         let error = read(TRADES, format!("{first}{line}").as_bytes(), &[]).error.unwrap();

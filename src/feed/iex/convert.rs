@@ -8,7 +8,7 @@ use crate::feed::levels::Levels;
 use crate::feed::quotes::Quotes;
 use crate::feed::source::{Records, Stamp, Tally, last, yes};
 use crate::feed::symbols::Symbols;
-use crate::limits::{INSTRUMENTS_MAX, ORDERS_MAX};
+use crate::limits::ORDERS_MAX;
 use crate::wire::record::{FlagSet, Side, StatusAction, StatusReason, UNDEF_PRICE, header, rtype};
 
 /// What is known so far.
@@ -42,8 +42,7 @@ impl Converter {
             tally.skip(kind, reason);
             return Ok(());
         }
-        let named = self.symbols.id(message.symbol, &mut stamp, out);
-        named.map_err(|_| format!("more than {INSTRUMENTS_MAX} instruments"))?;
+        self.symbols.id(message.symbol, &mut stamp, out)?;
         match message.body {
             Body::Quote { bid, ask } => {
                 // A side of size 0 is none.

@@ -6,7 +6,7 @@ use super::message::{Body, Imbalance, Message};
 use super::orders::{Order, Orders, TooMany};
 use crate::feed::source::{Records, Stamp, Tally, last, yes};
 use crate::wire::record::{
-    Action, MboMsg, Side, StatusAction, StatusReason, UNDEF_PRICE, header, mapping, rtype,
+    Action, MboMsg, Side, StatusAction, StatusReason, UNDEF_PRICE, header, rtype,
 };
 
 /// 1e-9 in 1e-4, the unit of ITCH prices.
@@ -68,7 +68,7 @@ impl Converter {
         let known = &mut self.symbols[usize::from(locate)];
         if known != symbol {
             symbol.clone_into(known);
-            out.push(&mapping(stamp.publisher, stamp.instrument, symbol, stamp.ts_event));
+            out.push(&stamp.mapping(symbol));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::feed::lots::{Lots, whole};
 use crate::feed::quotes::Quotes;
 use crate::feed::source::{Lot, Records, Stamp, Tally};
 use crate::feed::symbols::Symbols;
-use crate::limits::{INSTRUMENTS_MAX, ORDERS_MAX};
+use crate::limits::ORDERS_MAX;
 use crate::wire::record::{FlagSet, Side, UNDEF_PRICE};
 
 /// Updates of a book that never came, in a tally.
@@ -112,8 +112,7 @@ impl Converter {
 
     /// Names an instrument that is new, and says what its lot is.
     fn introduce(&mut self, of: &mut Instrument<'_>, out: &mut Records) -> Result<(), String> {
-        let new = self.symbols.id(of.symbol, &mut of.stamp, out);
-        if new.map_err(|_| format!("more than {INSTRUMENTS_MAX} instruments"))? {
+        if self.symbols.id(of.symbol, &mut of.stamp, out)? {
             let (lot, symbol) = (of.lot, of.symbol);
             let wrong = || format!("lot {lot} of {symbol} has more than 9 places");
             let mut definition = of.stamp.definition(symbol);

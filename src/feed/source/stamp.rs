@@ -7,7 +7,7 @@ use crate::clock::UnixNanos;
 use crate::limits::SYMBOL_BYTES;
 use crate::wire::record::{
     Action, BidAskPair, InstrumentDefMsg, MboMsg, Mbp1Msg, Side, StatusAction, StatusMsg,
-    StatusReason, TradeMsg, header, rtype,
+    StatusReason, SymbolMappingMsg, TradeMsg, header, mapping, rtype,
 };
 
 /// The venue, the instrument, the times and the number of a message.
@@ -26,6 +26,11 @@ pub(crate) fn last() -> FlagSet {
 }
 
 impl Stamp {
+    /// What names the instrument, of the time at which its records come.
+    pub(crate) fn mapping(&self, symbol: &str) -> SymbolMappingMsg {
+        mapping(self.publisher, self.instrument, symbol, self.ts_recv)
+    }
+
     /// A change of an order.
     pub(crate) fn mbo(
         &self,
