@@ -32,8 +32,8 @@ const SEVERAL: &[(&str, &[&str], &str)] = &[
     ("rand_pcg", &["feed", "cli"], "the same, by the same seed each time"),
     (
         "rustix",
-        &["feed", "socket", "node", "cli"],
-        "pacing, sending, pinning, limits: each what it needs of the kernel",
+        &["feed", "shard", "socket", "node", "cli"],
+        "pacing, alarms, sending, pinning, limits: each what it needs of the kernel",
     ),
     ("serde", &["wire", "node", "feed", "cli"], "messages, settings, scenarios, reports"),
     ("serde_json", &["wire", "gate", "node", "cli"], "messages, pages, reports"),

@@ -1,8 +1,8 @@
 //! Sockets that are read in turn, whether there is something or not, by a client that never sleeps.
 //!
-//! A poller that watches a socket has each send to it put it on a list, on the sender's account, and
-//! what that costs depends on what the client is doing just then. A socket that nobody watches costs
-//! every sender the same.
+//! A poller that watches a socket has each send to it put it on a list, on the sender's account,
+//! and what that costs depends on what the client is doing just then. A socket that nobody watches
+//! costs every sender the same.
 
 use std::time::{Duration, Instant};
 
