@@ -60,8 +60,8 @@ impl Report {
         self.damage.iter().map(|damage| damage.lost.records()).sum()
     }
 
-    /// A block of `count` records that follows what came before; what was `given` before its segment
-    /// is no hole.
+    /// A block of `count` records that follows what came before; numbers up to `given` are told of
+    /// elsewhere, or were never published.
     fn add(&mut self, (first, last): (u64, u64), given: u64, times: (u64, u64), count: u64) {
         let expected = self.seqs.map_or(given, |(_, last)| last.max(given)) + 1;
         if first > expected {

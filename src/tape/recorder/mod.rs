@@ -10,6 +10,7 @@
 //! 2. A file is left alone after an error: what was written to it before may stay, and the segment
 //!    after it says how far it counts.
 
+mod append;
 mod claim;
 mod outage;
 mod pending;
