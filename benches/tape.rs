@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,11 +26,15 @@ use tempfile::TempDir;
 
 /// Between two syncs.
 const SYNC: Duration = Duration::from_millis(50);
+/// Bytes of a file.
+const SEGMENT: usize = 256 << 20;
 /// Records of one commit, and bytes of one as they are recorded: 80 and `ts_out`.
 const BATCH: usize = 64;
 const RECORD: usize = 88;
 /// Instruments that they are of.
-const INSTRUMENTS: usize = 500;
+const INSTRUMENTS: u64 = 500;
+/// Different commits; zstd does not look as far back as they reach.
+const BATCHES: u64 = 4096;
 
 /// Records of one measurement; few where it is only tried whether it works.
 fn records() -> u64 {
@@ -47,7 +51,7 @@ struct Recording {
     ring: Ring,
     watermark: Arc<Watermark>,
     handle: Handle,
-    batch: Vec<Vec<u8>>,
+    batches: Vec<Vec<Vec<u8>>>,
 }
 
 impl Recording {
@@ -56,7 +60,7 @@ impl Recording {
         let options = RecordOptions {
             folder: folder.to_owned(),
             durability: Durability::Interval(SYNC),
-            segment_bytes: 256 << 20,
+            segment_bytes: SEGMENT as u64,
             segment_time: Duration::from_secs(3600),
             retain_bytes: Some(512 << 20),
             retain_time: None,
@@ -75,8 +79,8 @@ impl Recording {
             events: Box::new(|event: RecorderEvent| panic!("{}", event.message)),
         };
         let handle = Claim::take(options, 1).unwrap().start(parts).unwrap();
-        let batch = (0..BATCH).map(quote).collect();
-        Self { writer, ring, watermark, handle, batch }
+        let batches = (0..BATCHES).map(batch).collect();
+        Self { writer, ring, watermark, handle, batches }
     }
 
     /// Publishes so many records, as fast as nothing is lost.
@@ -87,8 +91,9 @@ impl Recording {
             while self.writer.newest() > recorded() + ahead {
                 std::hint::spin_loop();
             }
-            let slots = 2 * BATCH;
-            self.writer.publish(slots, self.batch.iter().map(Vec::as_slice), 1);
+            let next = self.writer.newest() / BATCH as u64 % BATCHES;
+            let records = self.batches[next as usize].iter().map(Vec::as_slice);
+            self.writer.publish(2 * BATCH, records, 1);
         }
     }
 
@@ -106,11 +111,27 @@ impl Recording {
     }
 }
 
-/// A bare quote of one of the instruments.
-fn quote(n: usize) -> Vec<u8> {
-    let instrument = (n * 7 % INSTRUMENTS) as u32;
-    let hd = header::<Mbp1Msg>(rtype::MBP_1, 1, instrument, n as u64);
-    let quote = Mbp1Msg { hd, ts_recv: 5, price: n as i64, ..Mbp1Msg::default() };
+/// Commit `n`.
+fn batch(n: u64) -> Vec<Vec<u8>> {
+    let first = n * BATCH as u64;
+    (first..first + BATCH as u64).map(quote).collect()
+}
+
+/// A bare quote of one of the instruments: prices and sizes vary as little as in a market.
+fn quote(n: u64) -> Vec<u8> {
+    let dice = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+    let instrument = (dice % INSTRUMENTS) as u32;
+    let time = 1_764_000_000_000_000_000 + 50_000 * n + dice % 10_000;
+    let hd = header::<Mbp1Msg>(rtype::MBP_1, 1, instrument, time);
+    let price = 10_000_000 * (5000 + (dice % 64) as i64);
+    let quote = Mbp1Msg {
+        hd,
+        price,
+        size: (dice >> 8) as u32 % 500,
+        ts_recv: time + dice % 30_000,
+        sequence: n as u32,
+        ..Mbp1Msg::default()
+    };
     bytes_of(&quote).to_vec()
 }
 
@@ -128,26 +149,45 @@ fn record(criterion: &mut Criterion) {
         recording.handle.stop(true);
     }
     let folder = folder();
+    let mut plain = Plain::new(folder.path());
     group.bench_function("plain_write", |bencher| {
-        bencher.iter_custom(|times| (0..times).map(|_| plain_write(folder.path(), count)).sum());
+        bencher.iter_custom(|times| (0..times).map(|_| plain.write(count)).sum());
     });
     group.finish();
 }
 
-/// The same bytes, in the same portions, with the same syncs, and nothing else.
-fn plain_write(folder: &Path, count: u64) -> Duration {
-    let path = folder.join("plain");
-    let portion = vec![1; TAPE_BLOCK];
-    let mut file = File::create(&path).unwrap();
-    let (begun, mut synced) = (Instant::now(), Instant::now());
-    for _ in 0..(count as usize * RECORD).div_ceil(TAPE_BLOCK) {
-        file.write_all(&portion).unwrap();
-        if synced.elapsed() >= SYNC {
-            file.sync_data().unwrap();
-            synced = Instant::now();
-        }
+/// As many bytes in the same portions, with the same syncs, in files of the same size, and nothing
+/// else. Time goes on between measurements, or a short one would have no sync in it.
+struct Plain {
+    folder: PathBuf,
+    file: File,
+    written: usize,
+    synced: Instant,
+}
+
+impl Plain {
+    fn new(folder: &Path) -> Self {
+        let (folder, synced) = (folder.to_owned(), Instant::now());
+        Self { file: File::create(folder.join("plain")).unwrap(), folder, written: 0, synced }
     }
-    begun.elapsed()
+
+    fn write(&mut self, count: u64) -> Duration {
+        let portion = vec![1; TAPE_BLOCK];
+        let begun = Instant::now();
+        for _ in 0..(count as usize * RECORD).div_ceil(TAPE_BLOCK) {
+            self.file.write_all(&portion).unwrap();
+            self.written += TAPE_BLOCK;
+            if self.synced.elapsed() >= SYNC {
+                self.file.sync_data().unwrap();
+                self.synced = Instant::now();
+            }
+            if self.written >= SEGMENT {
+                self.file = File::create(self.folder.join("plain")).unwrap();
+                self.written = 0;
+            }
+        }
+        begun.elapsed()
+    }
 }
 
 fn read(criterion: &mut Criterion) {
