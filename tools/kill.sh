@@ -3,7 +3,7 @@
 # against what a subscriber received and what had counted as recorded: tools/kill.sh [N [SEED]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export BROADTAPE_KILLS=${1:-200} BROADTAPE_SEED=${2:-$RANDOM}
-echo "seed $BROADTAPE_SEED"
+export KILL_TURNS=${1:-200} KILL_SEED=${2:-$RANDOM}
+echo "seed $KILL_SEED"
 exec cargo test --release --quiet --test tape -- --nocapture --exact \
     kill::nothing_that_counted_as_recorded_is_lost

@@ -17,8 +17,8 @@ const DURABILITIES: [&str; 3] = ["commit", "interval=5ms", "none"];
 
 #[test]
 fn nothing_that_counted_as_recorded_is_lost() {
-    let turns = std::env::var("BROADTAPE_KILLS").map_or(TURNS, |turns| turns.parse().unwrap());
-    let seed = std::env::var("BROADTAPE_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let turns = std::env::var("KILL_TURNS").map_or(TURNS, |turns| turns.parse().unwrap());
+    let seed = std::env::var("KILL_SEED").map_or(1, |seed| seed.parse().unwrap());
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let tape = folder.path().join("tape");
