@@ -63,7 +63,10 @@ pub enum Fault {
     #[error("is empty")]
     Empty,
     /// Something else.
-    #[error("is not DBN: it begins with {0}; expected \"DBN\", a DBN record, or zstd of these")]
+    #[error(
+        "is not DBN: it begins with {0}; expected \"DBN\", a DBN record, or a \
+         compressed one (zstd, gzip, xz)"
+    )]
     Foreign(String),
     /// DBN's predecessor.
     #[error(
