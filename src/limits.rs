@@ -241,6 +241,8 @@ pub const DESK_BLOCKS: usize = 64;
 pub const TAPE_RETRY_READ: Duration = Duration::from_millis(50);
 /// See [`TAPE_RETRY_READ`].
 pub const TAPE_RETRIES: u32 = 20;
+/// The name of the recording that a server itself makes.
+pub const RECORDING_LIVE: &str = "live";
 /// Bytes of the name of a recording.
 pub const RECORDING_NAME: usize = 128;
 /// The slowest and the fastest that a client can have a recording replayed, times its own pace.

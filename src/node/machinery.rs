@@ -36,6 +36,8 @@ pub(super) struct Machinery {
     pub(super) ring: Ring,
     /// What becomes of the feeds.
     pub(super) events: mpsc::UnboundedReceiver<FeedEvent>,
+    /// The tape that it writes, where there is one.
+    pub(super) tape: Option<Tape>,
     /// The recorder, where there is one.
     pub(super) recording: Recording,
 }
@@ -109,7 +111,7 @@ pub(super) fn build(
     recording.start(recorder, directory, &progress, elastic)?;
     let threads = start_shards(shards, options.pin, engine)?;
     let publisher = publisher.start()?;
-    Ok(Machinery { mailboxes, threads, publisher, progress, ring, events, recording })
+    Ok(Machinery { mailboxes, threads, publisher, progress, ring, events, tape, recording })
 }
 
 fn start_shards(

@@ -1,11 +1,13 @@
 //! What runs, as its parts report it on demand: plain data for pages and metrics.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::clock::UnixNanos;
 pub use crate::feed::publisher::FeedReport;
 pub use crate::shard::audience::Counts;
 pub use crate::shard::report::{Session, SessionSubscription, ShardReport};
+pub use crate::tape::desk::Contents;
 pub use crate::tape::recorder::RecorderStatus;
 use crate::wire::instrument::Directory;
 
@@ -27,6 +29,11 @@ pub trait Status: Send + Sync {
     /// The recorder, where there is one.
     fn recorder(&self) -> Option<RecorderStatus> {
         None
+    }
+
+    /// What clients may have replayed, by name.
+    fn recordings(&self) -> impl Future<Output = Vec<(String, Arc<Contents>)>> + Send {
+        async { Vec::new() }
     }
 
     /// Connections that never reached a shard, by reason.

@@ -121,6 +121,7 @@ pub fn run<S: AsyncFnMut()>(
         draining: Arc::default(),
         unready: Arc::default(),
         recorder: machinery.recording.watermark(),
+        tape: machinery.tape.clone(),
     };
     let gate = Arc::new(Gate {
         shards: machinery.mailboxes.clone(),

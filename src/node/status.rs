@@ -11,10 +11,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::http;
-use super::report::{FeedReport, Info, RecorderStatus, Session, ShardReport, Status};
+use super::report::{Contents, FeedReport, Info, RecorderStatus, Session, ShardReport, Status};
 use crate::feed::publisher::Handle;
 use crate::gate::{Pages, Refusals};
+use crate::limits::RECORDING_LIVE;
 use crate::shard::command::{Command, Mailbox};
+use crate::shard::course::Tape;
+use crate::tape::desk::Found;
 use crate::tape::recorder::Watermark;
 use crate::wire::instrument::Directory;
 
@@ -32,6 +35,7 @@ pub(super) struct Running {
     pub(super) draining: Arc<AtomicBool>,
     pub(super) unready: Arc<AtomicBool>,
     pub(super) recorder: Option<Arc<Watermark>>,
+    pub(super) tape: Option<Tape>,
 }
 
 impl Running {
@@ -80,6 +84,18 @@ impl Status for Running {
 
     fn recorder(&self) -> Option<RecorderStatus> {
         self.recorder.as_ref().map(|watermark| watermark.status())
+    }
+
+    async fn recordings(&self) -> Vec<(String, Arc<Contents>)> {
+        let Some(tape) = &self.tape else { return Vec::new() };
+        let (reply, found) = oneshot::channel();
+        // A full queue drops the question, and with it the reply: the wait ends at once.
+        let _ = tape.desk.open(&tape.folder, Box::new(move |found| drop(reply.send(found))));
+        match timeout(PATIENCE, found).await {
+            Ok(Ok(Found::Tape(contents))) => vec![(RECORDING_LIVE.to_owned(), contents)],
+            // Nothing has been recorded yet, or the disk does not answer.
+            _ => Vec::new(),
+        }
     }
 
     fn refusals(&self) -> Vec<(&'static str, u64)> {

@@ -62,6 +62,8 @@ pub struct Contents {
     pub records: u64,
     /// Least and greatest index time of its records, ns.
     pub times: Option<(UnixNanos, UnixNanos)>,
+    /// Mask of the schemas of its records.
+    pub schemas: u32,
     /// The instruments that it names.
     pub instruments: Vec<Instrument>,
 }
@@ -159,6 +161,7 @@ impl Clerk {
             last_seq: tape.last_seq(),
             records: tape.records(),
             times: tape.index_times(),
+            schemas: tape.schemas(),
             instruments: tape.instruments()?,
         };
         Ok(Found::Tape(Arc::new(contents)))

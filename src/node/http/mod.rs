@@ -55,11 +55,12 @@ enum Page {
     Latency,
     Instruments,
     Last,
+    Recordings,
     Sessions,
     Stream,
 }
 
-const PAGES: [(&str, Page); 10] = [
+const PAGES: [(&str, Page); 11] = [
     ("/", Page::Index),
     ("/healthz", Page::Healthz),
     ("/readyz", Page::Readyz),
@@ -68,6 +69,7 @@ const PAGES: [(&str, Page); 10] = [
     ("/v1/latency", Page::Latency),
     ("/v1/instruments", Page::Instruments),
     ("/v1/last", Page::Last),
+    ("/v1/recordings", Page::Recordings),
     ("/v1/sessions", Page::Sessions),
     ("/v1/stream", Page::Stream),
 ];
@@ -162,6 +164,7 @@ async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refus
         }
         Page::Status => Reply::new(JSON, overview::status(status).await),
         Page::Latency => Reply::new(JSON, overview::latency(status).await),
+        Page::Recordings => Reply::new(JSON, tape::recordings(&status.recordings().await)),
         _ => index(),
     })
 }

@@ -1,10 +1,14 @@
-//! The recorder on the pages: its metrics, and its part of `/v1/status`.
+//! The recorder on the pages: its metrics, its part of `/v1/status`, and `/v1/recordings`.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::exposition::{Exposition, Kind};
-use crate::node::report::RecorderStatus;
+use crate::node::report::{Contents, RecorderStatus};
+use crate::wire::instrument::bit;
+use crate::wire::record::schemas;
 
 use Kind::{Counter, Gauge};
 
@@ -68,4 +72,36 @@ pub(super) fn overview(recorder: &RecorderStatus) -> Recorder {
         failures: Decimal(recorder.failures),
         size: Decimal(recorder.size),
     }
+}
+
+#[derive(Serialize)]
+struct Recordings<'a> {
+    recordings: Vec<Recording<'a>>,
+}
+
+/// What can be replayed. Times are index times, null where it has no records yet.
+#[derive(Serialize)]
+struct Recording<'a> {
+    name: &'a str,
+    start: Option<Decimal>,
+    end: Option<Decimal>,
+    records: Decimal,
+    schemas: Vec<&'static str>,
+    symbols: usize,
+}
+
+/// `/v1/recordings`.
+pub(super) fn recordings(all: &[(String, Arc<Contents>)]) -> Vec<u8> {
+    let list = all.iter().map(|(name, contents)| Recording {
+        name,
+        start: contents.times.map(|(start, _)| Decimal(start)),
+        end: contents.times.map(|(_, end)| Decimal(end)),
+        records: Decimal(contents.records),
+        schemas: schemas()
+            .filter(|s| contents.schemas & bit(*s) != 0)
+            .map(|s| s.as_str())
+            .collect(),
+        symbols: contents.instruments.len(),
+    });
+    super::json(&Recordings { recordings: list.collect() })
 }

@@ -16,7 +16,7 @@ pub(super) use play::Play;
 
 use self::play::Pause;
 use crate::clock::{Now, UnixNanos, unix_now};
-use crate::limits::{CATCHUP_PER_TURN, REPLAYS_MAX, TAPE_RETRY_READ};
+use crate::limits::{CATCHUP_PER_TURN, RECORDING_LIVE, REPLAYS_MAX, TAPE_RETRY_READ};
 use crate::shard::Shard;
 use crate::shard::catalog::Catalog;
 use crate::shard::command::{Command, Errand};
@@ -76,7 +76,7 @@ impl<E: Engine> Shard<E> {
             let words = format!("{REPLAYS_MAX} replays run already: come back later");
             return Err(ControlError::new(ErrorCode::TooManyRequests, words));
         }
-        let Some(tape) = self.tape.clone().filter(|_| wish.recording == "live") else {
+        let Some(tape) = self.tape.clone().filter(|_| wish.recording == RECORDING_LIVE) else {
             let words = format!("there is no recording {:?}", wish.recording);
             return Err(ControlError::new(ErrorCode::UnknownRecording, words));
         };
