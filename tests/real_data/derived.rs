@@ -48,10 +48,18 @@ fn bars_are_those_that_the_trades_make() {
     let trades = oracle::read(&path).records;
     let seconds = bars(&trades, rtype::OHLCV_1S, SECOND);
     let minutes = bars(&trades, rtype::OHLCV_1M, 60 * SECOND);
+    let hours = bars(&trades, rtype::OHLCV_1H, 3_600 * SECOND);
+    let days = bars(&trades, rtype::OHLCV_1D, 86_400 * SECOND);
     assert!(seconds.len() > minutes.len() && minutes.len() > 2);
-    let total = trades.len() + seconds.len() + minutes.len();
-    let wanted =
-        [(Schema::Trades, &trades), (Schema::Ohlcv1S, &seconds), (Schema::Ohlcv1M, &minutes)];
+    assert_eq!((hours.len(), days.len()), (2, 2), "it goes past midnight");
+    let wanted = [
+        (Schema::Trades, &trades),
+        (Schema::Ohlcv1S, &seconds),
+        (Schema::Ohlcv1M, &minutes),
+        (Schema::Ohlcv1H, &hours),
+        (Schema::Ohlcv1D, &days),
+    ];
+    let total: usize = wanted.iter().map(|(_, expected)| expected.len()).sum();
     let server = replay(&[&path], 2 * wanted.len(), &["--derive"]);
     let mut clients = Vec::new();
     for (schema, expected) in wanted {

@@ -1,5 +1,6 @@
 //! `broadtape inspect`: what is in a DBN file, or in a capture.
 
+mod activity;
 mod capture;
 mod print;
 mod report;

@@ -1,9 +1,12 @@
 //! A report for people.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
+use super::activity::bars;
 use super::capture::Capture;
-use super::report::Report;
+use super::report::{Report, Times};
+use crate::clock::SECOND;
 use crate::wire::json::time_text;
 
 /// Instruments that are shown unless all are asked for.
@@ -39,7 +42,34 @@ fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "  first      {}", time_text(times.first))?;
     writeln!(out, "  last       {}", time_text(times.last))?;
     let (mean, peak) = (rate(times.mean_rate), grouped(times.peak_second));
-    writeln!(out, "  rate       {mean} records/s on average, {peak} in the busiest second")
+    writeln!(out, "  rate       {mean} records/s on average, {peak} in the busiest second")?;
+    activity(times, out)
+}
+
+/// A line of bars, where there is more than one.
+fn activity(times: &Times, out: &mut impl Write) -> io::Result<()> {
+    if times.activity.len() < 2 {
+        return Ok(());
+    }
+    let most = times.activity.iter().copied().max().unwrap_or(0);
+    let width = Duration::from_nanos(times.step).as_secs_f64();
+    let at_most = rate(most as f64 / width);
+    writeln!(out, "  activity   {}", bars(&times.activity))?;
+    let step = step(times.step);
+    writeln!(out, "             a column is {step}, the highest {at_most} records/s")
+}
+
+/// The width of a step: `5 min`.
+fn step(ns: u64) -> String {
+    const UNITS: [(u64, &str); 5] = [
+        (86_400 * SECOND, "d"),
+        (3_600 * SECOND, "h"),
+        (60 * SECOND, "min"),
+        (SECOND, "s"),
+        (SECOND / 1_000, "ms"),
+    ];
+    let unit = UNITS.iter().find(|(unit, _)| ns.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{ns} ns"), |(unit, name)| format!("{} {name}", ns / unit))
 }
 
 fn capture(capture: &Capture, out: &mut impl Write) -> io::Result<()> {
@@ -136,6 +166,23 @@ mod tests {
         assert!(text.contains("… and 5 more") && text.contains("1,500"), "{text}");
         assert!(text.contains("S19") && !text.contains("S20"), "{text}");
         assert!(text.ends_with("  damaged    record 7 at byte 9: cut\n"), "{text}");
+    }
+
+    #[test]
+    fn activity_is_a_line_of_bars() {
+        let times = Times {
+            peak_second: 900,
+            step: 300 * SECOND,
+            activity: vec![600, 0, 300_000, 150_000],
+            ..Times::default()
+        };
+        let text = printed(&Report { version: 3, times, ..Report::default() });
+        let lines =
+            "  activity   ▁ █▄\n             a column is 5 min, the highest 1,000 records/s\n";
+        assert!(text.contains(lines), "{text}");
+        let steps =
+            [1, 500_000_000, 5 * SECOND, 12 * 3_600 * SECOND, 7 * 86_400 * SECOND].map(step);
+        assert_eq!(steps, ["1 ns", "500 ms", "5 s", "12 h", "7 d"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use foldhash::{HashMap, HashMapExt};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
 
+use super::activity::Activity;
 use super::capture::Capture;
 use crate::clock::{SECOND, UnixNanos};
 use crate::feed::replay::names::{Named, Names};
@@ -68,10 +69,18 @@ pub(super) struct Times {
     pub(super) peak_second: u64,
     /// Records a second from the first to the last; 0 where they have one time.
     pub(super) mean_rate: f64,
+    /// How wide the steps of `activity` are, ns, on the grid of the epoch.
+    #[serde(serialize_with = "text")]
+    pub(super) step: u64,
+    /// Records of each step, from that of the first record to that of the last.
+    #[serde(serialize_with = "list")]
+    pub(super) activity: Vec<u64>,
     #[serde(skip)]
-    second: (u64, u64),
+    pub(super) steps: Activity,
     #[serde(skip)]
-    timed: u64,
+    pub(super) second: (u64, u64),
+    #[serde(skip)]
+    pub(super) timed: u64,
 }
 
 impl Report {
@@ -177,6 +186,7 @@ impl Times {
         self.first = if self.timed == 0 { time } else { self.first.min(time) };
         self.last = self.last.max(time);
         self.timed += 1;
+        self.steps.note(time);
         let (second, count) = self.second;
         self.second =
             if second == time / SECOND { (second, count + 1) } else { (time / SECOND, 1) };
@@ -184,6 +194,7 @@ impl Times {
     }
 
     fn close(&mut self) {
+        (self.step, self.activity) = self.steps.counts();
         let span = self.last.saturating_sub(self.first);
         if span > 0 {
             self.mean_rate = self.timed as f64 * SECOND as f64 / span as f64;
@@ -213,6 +224,10 @@ pub(super) fn bar(bytes: u64) -> ProgressBar {
 /// 64-bit numbers are text in JSON: few readers of it hold all of their digits.
 pub(super) fn text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
+}
+
+fn list<S: Serializer>(counts: &[u64], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(counts.iter().map(u64::to_string))
 }
 
 fn texts<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -249,6 +264,8 @@ mod tests {
         let times = &report.times;
         assert_eq!((times.first, times.last, times.peak_second), (SECOND, 4 * SECOND, 3));
         assert!((times.mean_rate - 5.0 / 3.0).abs() < 1e-9);
+        assert_eq!((times.step, times.activity.len()), (50_000_000, 61));
+        assert_eq!((times.activity[0], times.activity[40], times.activity[60]), (3, 1, 1));
         assert!(report.damage.unwrap().starts_with("record 6 at byte 368: the file ends"));
     }
 
