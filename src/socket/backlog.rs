@@ -1,10 +1,10 @@
 //! What the kernel did not take from one connection's bytes, in order, and how much of it there is.
 //!
 //! The backlog holds *data* (shared by every subscriber that is behind on it, by reference) and
-//! *notes* (text and control frames of this connection alone). *Own* data is that of a replay, which
-//! has no cursor in the stream and is never dropped. A *count* is a note that says how
-//! much data stands before it, and is dropped with that data; *sealed* data is not dropped. All are
-//! runs of whole WebSocket frames; only the first run may have a frame begun.
+//! *notes* (text and control frames of this connection alone). *Own* data is that of a replay: it
+//! has no cursor in the stream and is never dropped. A *count* is a note that says how much data
+//! stands before it, and is dropped with that data; *sealed* data is not dropped. All are runs of
+//! whole WebSocket frames; only the first run may have a frame begun.
 //!
 //! Invariants: (1) `bytes` is the sum of what the runs hold; (2) `begun` bytes at the front finish
 //! a frame whose first part was sent, everything after them is whole frames; (3) a run is never

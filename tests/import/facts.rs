@@ -120,7 +120,7 @@ fn coinbase_comes_whole_but_for_what_no_record_holds() {
     command.args(["import", "coinbase", "-o"]).arg(out.path().join("x.dbn")).arg(&file);
     let refused = String::from_utf8(command.output().unwrap().stderr).unwrap();
     assert!(
-        refused.contains("line 13: size") && refused.contains("--lot NU-GBP=skip"),
+        refused.contains("line 14: size") && refused.contains("--lot NU-GBP=skip"),
         "{refused}"
     );
     let imported = import("coinbase", &file, &["--lot", "NU-GBP=skip"]);

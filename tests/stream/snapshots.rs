@@ -11,8 +11,18 @@ use crate::wire::{Message, Record, SNAPSHOT, long};
 use crate::{market, metronome};
 
 /// Every schema of the simulated market: who asks for all of them sees every position.
-const ALL: [&str; 7] =
-    ["trades", "mbp-1", "status", "definition", "ohlcv-1s", "ohlcv-1m", "bbo-1s"];
+const ALL: [&str; 10] = [
+    "trades",
+    "mbp-1",
+    "status",
+    "definition",
+    "ohlcv-1s",
+    "ohlcv-1m",
+    "ohlcv-1h",
+    "ohlcv-1d",
+    "bbo-1s",
+    "bbo-1m",
+];
 
 /// All records of a run up to a position: the record with number `n` is at `n - 1`.
 pub(crate) async fn truth(server: &Program, to: u64) -> Vec<Record> {

@@ -1,6 +1,6 @@
 //! Replays with control: a client has a recording sent, at its pace or another, paused, stepped,
-//! sent elsewhere, and at its end goes on into the live stream, all on one connection and beside its
-//! live subscriptions.
+//! sent elsewhere, and at its end goes on into the live stream, all on one connection and beside
+//! its live subscriptions.
 //!
 //! What is due is framed as the socket takes it, a bounded piece of each replay in a turn; what was
 //! framed is sent before the answer to whatever comes next, so that nothing follows the answer to a
