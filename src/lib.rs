@@ -22,7 +22,8 @@
 //! 4. [`socket`]: bytes to and from one client. What the kernel does not take waits in a bounded
 //!    backlog, by reference; what a client sends is judged by a strict decoder.
 //! 5. [`tape`]: one more reader of the ring writes it to disk, on a thread of its own; files are
-//!    read again from any position, also while they are written.
+//!    read again from any position, also while they are written. A shard that needs what the ring
+//!    no longer has, for a client that catches up or replays, asks [`tape::desk`] and goes on.
 //!
 //! Beside them, never on the data threads: [`gate`] accepts and upgrades, and hands each connection
 //! to the shard with the fewest; [`node`] configures, starts, answers HTTP and drains; [`cli`] is

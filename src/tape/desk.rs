@@ -1,5 +1,5 @@
-//! The desk: one thread that reads tapes for all who serve clients, so that none of them waits for a
-//! disk.
+//! The desk: one thread that reads tapes for all who serve clients, so that none of them waits for
+//! a disk.
 //!
 //! Who wants a block asks for what comes after a position, and is called back. The thread keeps the
 //! cursors that were used last, and the blocks that were read last: many clients that catch up at

@@ -89,6 +89,22 @@ class Floor(Peer):
         ]
 
 
+class Floor48(Floor):
+    """The floor of the peers' messages: all that are due to a subscriber in one send."""
+
+    protocol, subsets, path = "raw48", False, "/"
+
+    def __init__(self, place):
+        super().__init__("send", place)
+        self.name = "floor-48-bytes"
+
+    def version(self):
+        return super().version() + " --payload raw48"
+
+    def command(self, shape):
+        return [*super().command(shape), "--payload", "raw48"]
+
+
 class Broadtape(Peer):
     """The server of this tree."""
 

@@ -1,13 +1,13 @@
 """All that can be compared, by name."""
 
 from brokers import Nats, Nchan
-from peers import Broadtape, Crate, Floor, Node
+from peers import Broadtape, Crate, Floor, Floor48, Node
 
 
 def known(place):
     """All peers, by name."""
     peers = [
-        *(Floor("send", place), Floor("uring", place)),
+        *(Floor("send", place), Floor("uring", place), Floor48(place)),
         Broadtape("broadtape-epoll", ["--engine", "epoll"], place),
         Broadtape("broadtape-uring", ["--engine", "uring"], place),
         Crate("tungstenite", "tokio-tungstenite", place),
