@@ -23,6 +23,7 @@ pub mod replay;
 mod sim;
 pub mod source;
 mod symbols;
+mod tape;
 pub mod time;
 
 pub use batch::Batch;

@@ -49,6 +49,11 @@ impl Cursor {
         Ok(cursor)
     }
 
+    /// Which segment the last block is of: the number in its name.
+    pub fn segment(&self) -> u64 {
+        self.name.first_seq
+    }
+
     /// The number that is expected next.
     pub fn expected(&self) -> u64 {
         self.expected

@@ -2,6 +2,7 @@
 //! counted as recorded is there, byte for byte as a subscriber received it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
+mod again;
 mod commands;
 mod kill;
 #[path = "../program/mod.rs"]

@@ -11,7 +11,7 @@ const SEVERAL: &[(&str, &[&str], &str)] = &[
     ("base64", &["gate", "latency"], "the key of a handshake; a histogram's log as text"),
     (
         "bytes",
-        &["shard", "socket", "tape", "cli"],
+        &["feed", "shard", "socket", "tape", "cli"],
         "framed bytes and blocks are handed on; our tools' requests",
     ),
     (

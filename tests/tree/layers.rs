@@ -15,7 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("node", &["gate", "feed", "shard", "socket", "tape", "ring"]),
     ("gate", &["shard", "socket"]),
     ("shard", &["socket", "tape", "ring"]),
-    ("feed", &["ring"]),
+    ("feed", &["tape", "ring"]),
     ("tape", &["ring"]),
     ("ring", &[]),
     ("socket", &[]),

@@ -5,8 +5,8 @@ import argparse
 from place import Usage
 from shape import parse_all
 
-PEERS = ("floor-send,floor-uring,floor-48-bytes,broadtape-epoll,broadtape-uring,tungstenite,fastwebsockets,"
-         "node-ws,nats,nchan")
+PEERS = ("floor-send,floor-uring,floor-48-bytes,broadtape-epoll,broadtape-uring,tungstenite,"
+         "fastwebsockets,node-ws,nats,nchan")
 SHAPES = "100x1,100x10,100x50,100x100,100x300"
 _QUICK_SHAPES = "20x1,20x10"
 

@@ -82,10 +82,19 @@ pub(super) fn open(named: &[PathBuf]) -> Result<Box<dyn Source>, String> {
     Ok(Box::new(records))
 }
 
-/// The DBN files of a folder, by name.
+/// Has a server recorded to this folder?
+fn is_tape(folder: &Path) -> bool {
+    let tape = |entry: std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "tape");
+    std::fs::read_dir(folder).is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(tape)))
+}
+
+/// The DBN files of a folder, by name; the folder itself where it is a tape.
 fn folder(path: &Path) -> Result<Vec<PathBuf>, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let mut files = Vec::new();
+    if is_tape(path) {
+        return Ok(vec![path.to_owned()]);
+    }
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -95,7 +104,7 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, String> {
         }
     }
     if files.is_empty() {
-        return Err(format!("{}: no .dbn or .dbn.zst file in it", path.display()));
+        return Err(format!("{}: no tape in it, no .dbn or .dbn.zst file", path.display()));
     }
     files.sort();
     Ok(files)

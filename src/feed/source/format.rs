@@ -1,6 +1,7 @@
 //! The formats of recordings, the datasets and publishers that their records name.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// What a recording holds.
@@ -22,10 +23,12 @@ pub enum Format {
     Lobster,
     /// Any CSV, with a file that maps its columns.
     Csv,
+    /// A folder that a server has recorded to.
+    Tape,
 }
 
 /// A format, its name on the command line, the publisher of its records, and its dataset.
-const ALL: [(Format, &str, u16, &str); 8] = [
+const ALL: [(Format, &str, u16, &str); 9] = [
     (Format::Dbn, "dbn", 64999, ""),
     (Format::Itch, "itch", 64001, "NASDAQ.ITCH5"),
     (Format::Iex, "iex", 64002, "IEX.TP"),
@@ -34,12 +37,18 @@ const ALL: [(Format, &str, u16, &str); 8] = [
     (Format::Coinbase, "coinbase", 64005, "COINBASE.WS"),
     (Format::Lobster, "lobster", 64006, "LOBSTER"),
     (Format::Csv, "csv", 64007, "CSV"),
+    (Format::Tape, "tape", 64999, ""),
 ];
 
 impl Format {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         ALL.iter().map(|(format, ..)| *format)
+    }
+
+    /// What a path without a format is: a folder is a tape.
+    pub fn of(path: &Path) -> Self {
+        if path.is_dir() { Self::Tape } else { Self::Dbn }
     }
 
     /// Its name on the command line.
@@ -72,8 +81,8 @@ impl fmt::Display for Format {
 /// A format that nobody knows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} is no format; it is dbn, itch, iex, binance-spot, binance-usdm, coinbase, lobster \
-         or csv"
+    "{0:?} is no format; it is dbn, itch, iex, binance-spot, binance-usdm, coinbase, lobster, csv \
+         or tape"
 )]
 pub struct UnknownFormat(String);
 

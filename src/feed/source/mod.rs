@@ -12,7 +12,7 @@ mod tally;
 #[cfg(test)]
 pub(super) mod testing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dbn::Metadata;
@@ -23,7 +23,7 @@ pub use how::{How, HowError, Lot};
 pub(super) use stamp::{Stamp, last, yes};
 pub use tally::{Finding, Tally};
 
-use super::{csv, iex, itch, json, lobster};
+use super::{csv, iex, itch, json, lobster, tape};
 use crate::clock::UnixNanos;
 use crate::wire::file::{Fault, FileError, Place, Reader};
 
@@ -116,17 +116,22 @@ pub struct Recording {
 
 impl From<PathBuf> for Recording {
     fn from(path: PathBuf) -> Self {
-        Self { format: Format::Dbn, paths: vec![path], how: Arc::default() }
+        Self { format: Format::of(&path), paths: vec![path], how: Arc::default() }
     }
 }
 
 impl Recording {
-    /// A recording as it is named on a command line: `FORMAT:FILE`, or `FILE` for DBN.
+    /// A recording as it is named on a command line: `FORMAT:FILE`, or `FILE` for DBN, or the
+    /// folder of a tape.
     pub fn named(text: &str, how: Arc<How>) -> Self {
         let named = text.split_once(':').and_then(|(format, path)| {
             Some(Self { format: format.parse().ok()?, paths: vec![path.into()], how: how.clone() })
         });
-        named.unwrap_or_else(|| Self { format: Format::Dbn, paths: vec![text.into()], how })
+        named.unwrap_or_else(|| Self {
+            format: Format::of(Path::new(text)),
+            paths: vec![text.into()],
+            how,
+        })
     }
 
     /// Its files, for people.
@@ -150,6 +155,7 @@ impl Recording {
             }
             (Format::Lobster, [path]) => lobster::open(self, path),
             (Format::Csv, [path]) => csv::open(self, path),
+            (Format::Tape, [path]) => tape::open(self, path),
             _ => Err(self.fault("lines are put together of captures alone; give one file")),
         }
     }
