@@ -53,6 +53,12 @@ impl Catalog {
         &self.all[index as usize]
     }
 
+    /// Are these all that it knows, in their order?
+    pub fn holds(&self, instruments: &[Instrument]) -> bool {
+        self.all.len() == instruments.len()
+            && self.all.iter().zip(instruments).all(|(known, other)| **known == *other)
+    }
+
     /// How many it knows.
     pub fn count(&self) -> usize {
         self.all.len()

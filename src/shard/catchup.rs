@@ -144,8 +144,7 @@ impl<E: Engine> Shard<E> {
         let Some(tape) = &self.tape else { return false };
         let (mailbox, session) = (self.mailbox.clone(), self.connections[token as usize].session);
         let reply = Box::new(move |found| {
-            // Where the queue is full the connection stays as it is, and is closed as stalled.
-            let _ = mailbox.send(Command::Read { token, session, errand, found });
+            mailbox.insist(Command::Read { token, session, errand, found });
         });
         tape.desk.ask(&tape.folder, from, reply).is_ok()
     }
@@ -153,7 +152,7 @@ impl<E: Engine> Shard<E> {
     /// The desk has read something for a connection, which may be gone.
     pub(super) fn tape_read(&mut self, token: u32, session: u64, errand: Errand, found: Found) {
         let Some(connection) = self.connections.get_mut(token as usize) else { return };
-        if connection.session != session {
+        if connection.session != session || connection.is_closing() {
             return;
         }
         match errand {

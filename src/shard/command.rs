@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam::queue::ArrayQueue;
@@ -16,6 +16,9 @@ use crate::shard::report::{Session, ShardReport};
 use crate::tape::desk::Found;
 use crate::wire::close::CloseReason;
 use crate::wire::encoding::Encoding;
+
+/// How often a full queue is tried, a millisecond apart.
+const INSISTENCE: u32 = 1_000;
 
 /// What an upgraded connection talks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +159,19 @@ impl Mailbox {
         self.queue.push(command)?;
         self.waker.wake();
         Ok(())
+    }
+
+    /// Sends a command that somebody waits for, from a thread that may wait as well: a queue that
+    /// is full is tried for a while.
+    pub(super) fn insist(&self, mut command: Command) {
+        for _ in 0..INSISTENCE {
+            match self.send(command) {
+                Ok(()) => return,
+                Err(refused) => command = refused,
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        tracing::error!("a shard takes no commands: what a client waits for is lost");
     }
 
     /// Takes the oldest command.

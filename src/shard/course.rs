@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::ring::Reader;
+use crate::shard::catalog::Catalog;
 use crate::tape::Block;
 use crate::tape::desk::Desk;
 use crate::wire::record;
@@ -19,7 +20,12 @@ pub struct Tape {
     pub desk: Desk,
     /// Its folder.
     pub folder: Arc<PathBuf>,
+    /// The catalog of its instruments that replays use.
+    pub(super) roster: Roster,
 }
+
+/// A catalog that is kept while somebody uses it. Locked on the desk's thread alone.
+pub(super) type Roster = Arc<Mutex<Weak<Catalog>>>;
 
 impl Tape {
     /// That in a folder, with a desk of its own.
@@ -27,7 +33,8 @@ impl Tape {
     /// # Errors
     /// The system has no thread to give.
     pub fn of(folder: &Path) -> io::Result<Self> {
-        Ok(Self { desk: Desk::start()?, folder: Arc::new(folder.to_owned()) })
+        let (folder, roster) = (Arc::new(folder.to_owned()), Roster::default());
+        Ok(Self { desk: Desk::start()?, folder, roster })
     }
 }
 

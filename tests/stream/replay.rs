@@ -214,6 +214,21 @@ async fn it_goes_on_into_the_live_stream_without_a_hole() {
 }
 
 #[tokio::test]
+async fn what_lies_in_the_future_goes_on_live_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = recorder(&folder);
+    reach(&server, 20_000).await;
+    let mut client = Client::connect(&server).await;
+    let start = (now() + 3_600_000_000_000).to_string();
+    let asked = json!({"recording": "live", "start": start, "then": "live", "schema": "trades",
+                       "symbols": "*"});
+    let (none, completed) = whole(&mut client, asked).await;
+    assert!(none.is_empty() && long(&completed["seq"]) > 15_000, "{completed}");
+    let records = numbers(&client.records(100).await);
+    assert!(records[0] > 15_000 && records.windows(2).all(|pair| pair[1] == pair[0] + 1));
+}
+
+#[tokio::test]
 async fn a_loop_begins_again_and_counts_on() {
     let folder = tempfile::tempdir().unwrap();
     let server = recorder(&folder);

@@ -72,7 +72,10 @@ fn schemas_of(record: &Record) -> &'static [&'static str] {
         rtype::INSTRUMENT_DEF => &["definition"],
         rtype::OHLCV_1S => &["ohlcv-1s"],
         rtype::OHLCV_1M => &["ohlcv-1m"],
+        rtype::OHLCV_1H => &["ohlcv-1h"],
+        rtype::OHLCV_1D => &["ohlcv-1d"],
         rtype::BBO_1S => &["bbo-1s"],
+        rtype::BBO_1M => &["bbo-1m"],
         other => panic!("nobody asks for records of type {other}"),
     }
 }

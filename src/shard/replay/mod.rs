@@ -9,7 +9,7 @@
 mod play;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 pub(super) use play::Play;
@@ -20,7 +20,8 @@ use crate::limits::{CATCHUP_PER_TURN, RECORDING_LIVE, REPLAYS_MAX, TAPE_RETRY_RE
 use crate::shard::Shard;
 use crate::shard::catalog::Catalog;
 use crate::shard::command::{Command, Errand};
-use crate::shard::course::{Course, Passage};
+use crate::shard::connection::Connection;
+use crate::shard::course::{Course, Passage, Roster};
 use crate::shard::encode::{Framer, Stamp};
 use crate::shard::interest::Interest;
 use crate::shard::joining::{Joining, Snapshot};
@@ -43,14 +44,21 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Done where the tape is read: there may be thousands of instruments.
-    fn new(contents: Arc<Contents>) -> Self {
-        let directory = Arc::new(Directory::default());
-        for instrument in &contents.instruments {
-            // One that is named wrongly or twice is left out; its records are not for anybody.
-            let _ = directory.register(instrument.clone());
-        }
-        Self { contents, catalog: Arc::new(Catalog::new(directory)) }
+    /// Done where the tape is read: there may be thousands of instruments. Replays of a tape that
+    /// names the same ones share their catalog.
+    fn new(contents: Arc<Contents>, roster: &Roster) -> Self {
+        let mut kept = roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = kept.upgrade().filter(|catalog| catalog.holds(&contents.instruments));
+        let catalog = same.unwrap_or_else(|| {
+            let directory = Arc::new(Directory::default());
+            for instrument in &contents.instruments {
+                // One that is named wrongly or twice is left out; its records are for nobody.
+                let _ = directory.register(instrument.clone());
+            }
+            Arc::new(Catalog::new(directory))
+        });
+        *kept = Arc::downgrade(&catalog);
+        Self { contents, catalog }
     }
 }
 
@@ -81,14 +89,14 @@ impl<E: Engine> Shard<E> {
             return Err(ControlError::new(ErrorCode::UnknownRecording, words));
         };
         let (mailbox, session) = (self.mailbox.clone(), connection.session);
+        let roster = tape.roster.clone();
         let reply = move |found: Found| {
             let opened = match found {
-                Found::Tape(contents) => Ok(Opened::new(contents)),
+                Found::Tape(contents) => Ok(Opened::new(contents, &roster)),
                 Found::Gone(words) | Found::Failed(words) => Err(words),
                 Found::Block(_) | Found::End { .. } => Err("it can't be opened".to_owned()),
             };
-            // Where the queue is full the client has no answer, and the shard has other worries.
-            let _ = mailbox.send(Command::Opened { token, session, opened });
+            mailbox.insist(Command::Opened { token, session, opened });
         };
         tape.desk
             .open(&tape.folder, Box::new(reply))
@@ -104,11 +112,9 @@ impl<E: Engine> Shard<E> {
         session: u64,
         opened: Result<Opened, String>,
     ) {
-        let Some(connection) = self.connections.get_mut(token as usize) else { return };
-        let Some(opening) = connection.opening.take().filter(|_| connection.session == session)
-        else {
-            return;
-        };
+        let there = |c: &&mut Connection| c.session == session && !c.is_closing();
+        let connection = self.connections.get_mut(token as usize).filter(there);
+        let Some(opening) = connection.and_then(|c| c.opening.take()) else { return };
         let (request, time_in) = *opening;
         let crate::wire::request::Method::Replay(wish) = &request.method else { return };
         let failed = |words| ControlError::new(ErrorCode::Internal, words);
@@ -287,8 +293,7 @@ impl<E: Engine> Shard<E> {
         let (mailbox, session, errand) =
             (self.mailbox.clone(), connection.session, Errand::Replay(play.id));
         let reply = Box::new(move |found| {
-            // Where the queue is full the replay stands still, as its client sees.
-            let _ = mailbox.send(Command::Read { token, session, errand, found });
+            mailbox.insist(Command::Read { token, session, errand, found });
         });
         let asked = tape.desk.ask(&play.folder, from, reply).is_ok();
         if let Some(play) = &mut self.connections[token as usize].replay {
@@ -313,7 +318,12 @@ impl<E: Engine> Shard<E> {
                 // What is not on the tape is no part of the recording.
                 play.passage.take_hole();
             }
-            Found::End { .. } if play.wish.end == u64::MAX || play.wish.then != Then::Live => {
+            Found::End { expected }
+                if play.wish.end == u64::MAX || play.wish.then != Then::Live =>
+            {
+                if !play.passage.is_set() {
+                    play.passage = Passage::after(expected - 1);
+                }
                 self.pass_over(token, now);
             }
             Found::End { .. } => play.passage.retry = Some(now.mono + TAPE_RETRY_READ),
