@@ -138,7 +138,7 @@ pub const PIECE_BYTES: usize = 32 << 10;
 /// Pieces of a snapshot that are sent in the turn that asks for it.
 pub const PIECES_AT_ONCE: usize = 3;
 /// Connections that get a piece of what they missed in one turn.
-pub const CATCHUP_PER_TURN: usize = 8;
+pub const CATCHUP_PER_TURN: usize = 4;
 /// Positions for which a shard keeps past states at once.
 pub const IMAGES_MAX: usize = 16;
 /// A snapshot or catch-up that is not read for this long is given up.

@@ -2,9 +2,10 @@
 //!
 //! [`Shard::turn`] is the whole of it: commands, what clients sent, one bounded batch of the ring,
 //! matched once ([`audience`]), framed once for each audience ([`encode`]), one write a connection
-//! ([`fanout`]), then what only single connections need: snapshots and catch-up ([`joining`]),
-//! newest states for those that are behind ([`slow`]), heartbeats and timeouts ([`house`]). A turn
-//! never waits, locks or logs; [`run`] waits between turns.
+//! ([`fanout`]), then what only single connections need: snapshots ([`joining`]), what they missed
+//! ([`catchup`]), what they have replayed ([`replay`]), newest states for those that are behind
+//! ([`slow`]), heartbeats and timeouts ([`house`]). A turn never waits or locks, and logs only what
+//! is broken; [`run`] waits between turns.
 //!
 //! Order on a connection: a request is answered, and its snapshot stands for a position, before the
 //! turn reads the ring; so live records follow from the next position on.
