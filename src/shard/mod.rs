@@ -31,6 +31,7 @@ pub mod report;
 pub mod run;
 mod slow;
 mod subscribe;
+pub mod subscription;
 #[cfg(test)]
 mod tests;
 
