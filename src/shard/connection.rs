@@ -10,7 +10,8 @@ use mio::net::TcpStream;
 
 use crate::clock::UnixNanos;
 use crate::limits::ClientLimits;
-use crate::shard::audience::{Audience, Audiences, Cast, Counts, Delivery};
+use crate::shard::audience::{Audience, Cast, Counts, Delivery};
+use crate::shard::audiences::Audiences;
 use crate::shard::cache::{self, Key};
 use crate::shard::catchup::Located;
 use crate::shard::command::Speech;

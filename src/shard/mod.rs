@@ -12,6 +12,7 @@
 
 mod alarm;
 pub mod audience;
+pub mod audiences;
 mod books;
 pub mod cache;
 pub mod catalog;
@@ -50,7 +51,7 @@ use crate::limits::{
 };
 use crate::ring::{Progresses, Reader, Ring, Segment};
 use crate::shard::alarm::Alarm;
-use crate::shard::audience::Audiences;
+use crate::shard::audiences::Audiences;
 use crate::shard::books::Books;
 use crate::shard::cache::{Cache, Key};
 use crate::shard::catalog::Catalog;
