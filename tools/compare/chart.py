@@ -37,8 +37,9 @@ class Axis:
         return [value for value in values if self.low <= value * 1.0001 <= self.high * 1.001]
 
 
-def draw(title, x_label, y_label, lines):
-    """A chart of `lines`: points by name. Lines without points are left out."""
+def draw(title, x_label, y_label, lines, measured=True):
+    """A chart of `lines`: points by name. Lines without points are left out. Along the x axis stand
+    the values that were `measured`, or round ones."""
     lines = {name: [p for p in points if p[1] > 0] for name, points in lines.items()}
     lines = {name: points for name, points in lines.items() if points}
     parts = [
@@ -51,7 +52,7 @@ def draw(title, x_label, y_label, lines):
         points = [point for line in lines.values() for point in line]
         x = Axis([p[0] for p in points], _LEFT, _WIDTH - _RIGHT)
         y = Axis([p[1] for p in points], _HEIGHT - _BOTTOM, _TOP)
-        parts += grid(x, y, sorted({p[0] for p in points}))
+        parts += grid(x, y, sorted({p[0] for p in points}) if measured else x.ticks())
         parts += curves(x, y, lines)
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(text(middle, _HEIGHT - 14, x_label, anchor="middle"))
@@ -68,7 +69,7 @@ def text(x, y, words, kind="", anchor="start", more=""):
 
 
 def grid(x, y, columns):
-    """Lines and labels of the axes; the columns are those that were measured."""
+    """Lines and labels of the axes."""
     parts = []
     for value in columns:
         at = x.at(value)

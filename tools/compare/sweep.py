@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import build
 import rounds
 from bench import Bench
+from chart import draw
 from figures import rotated
 from peers import Broadtape, Floor
 from place import Place
@@ -99,12 +100,30 @@ def sweeps():
     }
 
 
+def middles(runs):
+    """The medians of a row's figures."""
+    names = ("cpu_ns", "read_ns", "server_busy", "p50", "p99")
+    return {name: statistics.median(run[name] for run in runs) for name in names}
+
+
+def trade(cases, runs):
+    """A chart of what a row's latency buys: CPU for each record against it."""
+    found = [middles(runs[case.label]) for case in cases if runs[case.label]]
+    lines = {
+        "p99": [(round(m["p99"] / 1000), m["cpu_ns"]) for m in found],
+        "p50": [(round(m["p50"] / 1000), m["cpu_ns"]) for m in found],
+    }
+    first, last = cases[0], cases[-1]
+    title = f"{first.connections} subscribers, {first.rate:,} records/s, collected for 0 to {last.label}"
+    x_label, y_label = "from the intended tick to receipt, µs", "server CPU, ns a record"
+    return draw(title, x_label, y_label, lines, measured=False)
+
+
 def row(case, runs):
     """A row of the table: medians, the spread of the cost in brackets."""
     if not runs:
         return f"| {case.label} | failed | | | | | |"
-    names = ("cpu_ns", "read_ns", "server_busy", "p50", "p99")
-    middle = {name: statistics.median(run[name] for run in runs) for name in names}
+    middle = middles(runs)
     costs = [run["cpu_ns"] for run in runs]
     return (
         f"| {case.label} | {middle['cpu_ns']:,.0f} ({min(costs):,.0f}…{max(costs):,.0f})"
@@ -153,6 +172,9 @@ def main():
                         runs[case.label].append(found)
             tables.append(table(name, cases, runs))
             print(tables[-1], flush=True)
+            if name == "flush interval":
+                with open(os.path.join(place.results, "flush.svg"), "w", encoding="utf-8") as file:
+                    file.write(trade(cases, runs))
     with open(os.path.join(place.results, "table.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(tables))
 
