@@ -114,7 +114,8 @@ def trade(cases, runs):
         "p50": [(round(m["p50"] / 1000), m["cpu_ns"]) for m in found],
     }
     first, last = cases[0], cases[-1]
-    title = f"{first.connections} subscribers, {first.rate:,} records/s, collected for 0 to {last.label}"
+    work = f"{first.connections} subscribers, {first.rate:,} records/s"
+    title = f"{work}, collected for 0 to {last.label}"
     x_label, y_label = "from the intended tick to receipt, µs", "server CPU, ns a record"
     return draw(title, x_label, y_label, lines, measured=False)
 
