@@ -77,12 +77,7 @@ impl Batch {
 
     /// Its records, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = self.records.as_slice();
-        std::iter::from_fn(move || {
-            let (record, after) = rest.split_at_checked(record::length(rest))?;
-            rest = after;
-            (!record.is_empty()).then_some(record)
-        })
+        record::each(&self.records)
     }
 
     /// The records appended after byte `mark` (see [`Batch::mark`]) as one slice.

@@ -6,7 +6,7 @@ use super::layout::{Facts, Head};
 use crate::clock::UnixNanos;
 use crate::limits::{RECORD_MAX, RECORD_MIN};
 use crate::wire::file::bare_length;
-use crate::wire::record::{index_ts, length, rtype_of, ts_out};
+use crate::wire::record::{each, index_ts, length, rtype_of, ts_out};
 
 /// Published records with consecutive numbers. A clone shares them.
 ///
@@ -109,15 +109,6 @@ impl Block {
         (self.first_seq, self.count) = (self.prev_seq + 1, left);
         Some(self)
     }
-}
-
-/// The records of a run of them, end to end.
-pub(super) fn each(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (record, after) = rest.split_at_checked(length(rest))?;
-        rest = after;
-        (!record.is_empty()).then_some(record)
-    })
 }
 
 /// Walks a run of published records: their count, and what times they span.

@@ -9,10 +9,10 @@ use foldhash::fast::FixedState;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::block::each;
 use super::layout::Head;
 use crate::limits::{INSTRUMENTS_MAX, TAPE_RUN};
 use crate::wire::instrument::bit;
+use crate::wire::record::each;
 use crate::wire::record::{instrument_id, publisher_id, rtype_of, schema_of};
 
 /// A run of frames with records, and what lies between them.

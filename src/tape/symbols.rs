@@ -6,13 +6,14 @@ use bytes::Bytes;
 use zerocopy::little_endian::{I64, U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::block::{each, facts};
+use super::block::facts;
 use super::error::{Damage, Loss, TapeError};
 use super::frame::{Frame, SegmentFile};
 use super::layout::Kind;
 use super::segment::Segment;
 use crate::limits::SYMBOL_BYTES;
 use crate::wire::instrument::Instrument;
+use crate::wire::record::each;
 
 /// The fixed part of an entry; the symbol follows.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

@@ -32,6 +32,15 @@ pub fn length(record: &[u8]) -> usize {
     record.first().map_or(0, |words| *words as usize * 4)
 }
 
+/// The records of a run of them, end to end. It ends where no whole record follows.
+pub fn each(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (record, after) = rest.split_at_checked(length(rest))?;
+        rest = after;
+        (!record.is_empty()).then_some(record)
+    })
+}
+
 /// A record's type byte ([`rtype`]). The record holds at least a header.
 #[inline]
 pub fn rtype_of(record: &[u8]) -> u8 {

@@ -12,7 +12,7 @@ use super::pcap::Capture;
 use super::pcap::framing::Framing;
 use super::pcap::stream::{Streams, Turn};
 use super::source::{Decode, Decoded, Format, Recording, Records, Source, Stamp, Tally};
-use crate::wire::file::{FileError, Place};
+use crate::wire::file::FileError;
 
 /// Message protocols of IEX-TP: TOPS 1.6, DEEP 1.0.
 const PROTOCOLS: [u16; 2] = [0x8003, 0x8004];
@@ -37,16 +37,7 @@ struct Iex {
 impl Decode for Iex {
     fn decode(&mut self, out: &mut Records) -> Result<bool, FileError> {
         let Self { streams, convert, tally } = self;
-        let mut broken = None;
-        let more = streams.read(tally, |turn, tally| {
-            if broken.is_none() {
-                broken = packet(&turn, convert, out, tally).err();
-            }
-        })?;
-        match broken {
-            Some(reason) => Err(streams.capture().fault(Place::File, reason)),
-            None => Ok(more),
-        }
+        streams.try_read(tally, |turn, tally| packet(&turn, convert, out, tally))
     }
 
     fn tally(&self) -> &Tally {

@@ -183,16 +183,7 @@ struct Captured {
 impl Decode for Captured {
     fn decode(&mut self, out: &mut Records) -> Result<bool, FileError> {
         let Self { streams, day, convert, tally } = self;
-        let mut broken = None;
-        let more = streams.read(tally, |turn, tally| {
-            if broken.is_none() {
-                broken = packet(&turn, day, convert, out, tally).err();
-            }
-        })?;
-        match broken {
-            Some(reason) => Err(streams.capture().fault(Place::File, reason)),
-            None => Ok(more),
-        }
+        streams.try_read(tally, |turn, tally| packet(&turn, day, convert, out, tally))
     }
 
     fn tally(&self) -> &Tally {

@@ -65,6 +65,28 @@ impl Streams {
         Self { framing, capture, arbiters, lines, time: 0, ended: false }
     }
 
+    /// [`Streams::read`], where a message may be wrong: the first that is ends it, as a fault of
+    /// the capture.
+    ///
+    /// # Errors
+    /// As [`Streams::read`], and what `each` says.
+    pub fn try_read(
+        &mut self,
+        tally: &mut Tally,
+        mut each: impl FnMut(Turn<'_>, &mut Tally) -> Result<(), String>,
+    ) -> Result<bool, FileError> {
+        let mut broken = None;
+        let more = self.read(tally, |turn, tally| {
+            if broken.is_none() {
+                broken = each(turn, tally).err();
+            }
+        })?;
+        match broken {
+            Some(reason) => Err(self.capture().fault(Place::File, reason)),
+            None => Ok(more),
+        }
+    }
+
     /// Reads one packet of the capture and hands out those whose turn it then is; false at the end.
     ///
     /// # Errors
