@@ -118,8 +118,14 @@ impl<E: Engine> Shard<E> {
     }
 
     /// A reader of what follows a position, where the ring has that and the shard has come to it.
-    pub(super) fn ring_from(&self, after: u64) -> Option<Reader> {
+    fn ring_from(&self, after: u64) -> Option<Reader> {
         self.ring.reader_after(after).ok().filter(|reader| reader.seq() <= self.reader.seq())
+    }
+
+    /// The way on from a position: the ring where it has what follows, else the tape.
+    pub(super) fn course_after(&self, after: u64) -> Course {
+        let reader = self.ring_from(after).map(Course::Ring);
+        reader.unwrap_or_else(|| Course::Tape(Passage::after(after)))
     }
 
     /// Its way through the tape, where it is on one.
@@ -158,7 +164,7 @@ impl<E: Engine> Shard<E> {
         match errand {
             Errand::Locate => self.located(token, found),
             Errand::CatchUp => self.block_read(token, found),
-            Errand::Replay(id) => self.replay_read(token, id, found),
+            Errand::Replay(id, read) => self.replay_read(token, (id, read), found),
         }
     }
 
@@ -229,8 +235,7 @@ impl<E: Engine> Shard<E> {
 
     /// Has a connection that is in no audience catch up from a position, at its own speed.
     pub(super) fn catch_up_from(&mut self, token: u32, after: u64, now: Now) {
-        let reader = self.ring_from(after).map(Course::Ring);
-        let course = reader.unwrap_or_else(|| Course::Tape(Passage::after(after)));
+        let course = self.course_after(after);
         let joining = Joining {
             snapshots: Default::default(),
             course,

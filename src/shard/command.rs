@@ -51,8 +51,8 @@ pub enum Errand {
     Locate,
     /// To go on catching up.
     CatchUp,
-    /// For this replay.
-    Replay(u32),
+    /// For a replay: its number, and that of the read, so that it knows what it waits for no more.
+    Replay(u32, u64),
 }
 
 /// A request from the control plane.

@@ -86,13 +86,7 @@ pub struct Piece {
 impl Piece {
     /// Each with its number.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let mut rest = &self.records[..];
-        let records = std::iter::from_fn(move || {
-            let (record, after) = rest.split_at_checked(record::length(rest))?;
-            rest = after;
-            (!record.is_empty()).then_some(record)
-        });
-        (self.first..).zip(records)
+        (self.first..).zip(record::each(&self.records))
     }
 }
 

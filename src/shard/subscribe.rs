@@ -57,8 +57,7 @@ impl<E: Engine> Shard<E> {
                     refused.error = too_many();
                 }
                 self.tally.refuse(refused.error.code.reason());
-                return self
-                    .answer(token, |out| answer::refused(&refused, time_in, unix_now(), out));
+                return self.tell(token, |out| answer::refused(&refused, time_in, unix_now(), out));
             }
         };
         if !allowed {
@@ -133,10 +132,10 @@ impl<E: Engine> Shard<E> {
         error: &ControlError,
     ) {
         self.tally.refuse(error.code.reason());
-        self.answer(token, |out| answer_to(request, time_in).failure(error, out));
+        self.tell(token, |out| answer_to(request, time_in).failure(error, out));
     }
 
-    pub(super) fn answer(&mut self, token: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn tell(&mut self, token: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let mut frames = Vec::new();
         frame::text_with(&mut frames, write);
         self.note(token, frames);
@@ -410,7 +409,7 @@ impl<E: Engine> Shard<E> {
             .iter()
             .map(|s| Remaining { subscription: s.id, count: s.instruments(known) })
             .collect();
-        self.answer(token, |out| answer_to(request, time_in).unsubscribed(&remaining, out));
+        self.tell(token, |out| answer_to(request, time_in).unsubscribed(&remaining, out));
     }
 
     /// The instruments that a list means; names that nobody knows are an error here.

@@ -154,6 +154,14 @@ async fn a_seek_goes_to_the_first_record_of_a_time_forth_and_back() {
         assert!(first <= at && time_of(first) == time_of(at), "{first} for {at}");
         assert!(first == 0 || time_of(first - 1) < time_of(at), "the first of them: {first}");
     }
+    // One that overtakes another's read of the tape is not answered with it.
+    for (there, at) in [(9_000, 20), (20, 9_000), (8_000, 40), (9_500, 3_000)] {
+        client.send("seek", json!({"time": time_of(there).to_string()})).await;
+        client.granted("seek", json!({"time": time_of(at).to_string()})).await;
+        let message = client.until(|m| matches!(m, Message::Batch(b) if b.flags == REPLAY)).await;
+        let first = numbers(&replayed(message))[0] as usize - 1;
+        assert_eq!(time_of(first), time_of(at), "{first} for {at} after {there}");
+    }
     client.granted("stop", json!({})).await;
 
     let (from, to) = (time_of(2_000), time_of(3_000));

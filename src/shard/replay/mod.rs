@@ -21,7 +21,7 @@ use crate::shard::Shard;
 use crate::shard::catalog::Catalog;
 use crate::shard::command::{Command, Errand};
 use crate::shard::connection::Connection;
-use crate::shard::course::{Course, Passage, Roster};
+use crate::shard::course::{Passage, Roster};
 use crate::shard::encode::{Framer, Stamp};
 use crate::shard::interest::Interest;
 use crate::shard::joining::{Joining, Snapshot};
@@ -30,10 +30,10 @@ use crate::socket::write::Engine;
 use crate::tape::desk::{Contents, Found, From};
 use crate::wire::batch;
 use crate::wire::error::{ControlError, ErrorCode};
-use crate::wire::frame;
 use crate::wire::instrument::Directory;
+use crate::wire::message;
 use crate::wire::replay::{self, Control, Granted, Replay, Then};
-use crate::wire::request::Request;
+use crate::wire::request::{Method, Request};
 use crate::wire::subscribe::Subscribe;
 use crate::wire::symbols::Symbols;
 
@@ -116,7 +116,7 @@ impl<E: Engine> Shard<E> {
         let connection = self.connections.get_mut(token as usize).filter(there);
         let Some(opening) = connection.and_then(|c| c.opening.take()) else { return };
         let (request, time_in) = *opening;
-        let crate::wire::request::Method::Replay(wish) = &request.method else { return };
+        let Method::Replay(wish) = &request.method else { return };
         let failed = |words| ControlError::new(ErrorCode::Internal, words);
         let granted = opened.map_err(failed).and_then(|opened| self.play_of(token, wish, &opened));
         match granted {
@@ -126,7 +126,7 @@ impl<E: Engine> Shard<E> {
                 self.connections[token as usize].replay = Some(Box::new(play));
                 self.replaying.push(token);
                 self.make_alarm();
-                self.answer(token, |out| answer_to(&request, time_in).replay(&granted, out));
+                self.tell(token, |out| answer_to(&request, time_in).replay(&granted, out));
                 self.begin_pass(token, id);
             }
         }
@@ -181,10 +181,8 @@ impl<E: Engine> Shard<E> {
         let Some(play) = &mut self.connections[token as usize].replay else { return };
         play.passes += 1;
         play.seek(play.wish.start);
-        let mut frames = Vec::new();
         let pass = play.passes;
-        frame::text_with(&mut frames, |out| replay::started(id, pass, out));
-        self.note(token, frames);
+        self.tell(token, |out| replay::started(id, pass, out));
     }
 
     /// Does what a client tells its replay.
@@ -218,7 +216,7 @@ impl<E: Engine> Shard<E> {
         if stops {
             self.end_replay(token);
         }
-        self.answer(token, |out| answer_to(request, time_in).replay_state(&state, out));
+        self.tell(token, |out| answer_to(request, time_in).replay_state(&state, out));
         Ok(())
     }
 
@@ -290,23 +288,31 @@ impl<E: Engine> Shard<E> {
             true => From::After(play.passage.seq()),
             false => From::Near(play.from()),
         };
-        let (mailbox, session, errand) =
-            (self.mailbox.clone(), connection.session, Errand::Replay(play.id));
+        let (mailbox, session, read) = (self.mailbox.clone(), connection.session, play.reads + 1);
+        let errand = Errand::Replay(play.id, read);
         let reply = Box::new(move |found| {
             mailbox.insist(Command::Read { token, session, errand, found });
         });
         let asked = tape.desk.ask(&play.folder, from, reply).is_ok();
         if let Some(play) = &mut self.connections[token as usize].replay {
             play.passage.asked = asked;
+            play.reads = read;
         }
     }
 
     /// The desk has read something for a replay.
-    pub(in crate::shard) fn replay_read(&mut self, token: u32, id: u32, found: Found) {
+    pub(in crate::shard) fn replay_read(
+        &mut self,
+        token: u32,
+        (id, read): (u32, u64),
+        found: Found,
+    ) {
         let now = self.now;
         let Some(play) = &mut self.connections[token as usize].replay else { return };
         // What was asked before it was sent elsewhere is of no use.
-        if play.id != id || !std::mem::take(&mut play.passage.asked) {
+        let awaited = (play.id, play.reads) == (id, read) && play.passage.asked;
+        play.passage.asked &= !awaited;
+        if !awaited {
             return;
         }
         match found {
@@ -331,11 +337,7 @@ impl<E: Engine> Shard<E> {
             Found::Gone(words) | Found::Failed(words) => {
                 tracing::error!(reason = %words, "a replay can't go on");
                 let error = ControlError::new(ErrorCode::Internal, words);
-                let mut frames = Vec::new();
-                frame::text_with(&mut frames, |out| {
-                    crate::wire::message::error(&error, now.unix, out);
-                });
-                self.note(token, frames);
+                self.tell(token, |out| message::error(&error, now.unix, out));
                 self.end_replay(token);
             }
         }
@@ -344,11 +346,8 @@ impl<E: Engine> Shard<E> {
     /// A pass is over: what the client wants to follow, follows.
     fn pass_over(&mut self, token: u32, now: Now) {
         let Some(play) = &self.connections[token as usize].replay else { return };
-        let (completed, sent) = (play.completed(self.epoch), play.records);
-        let mut frames = Vec::new();
-        frame::text_with(&mut frames, |out| completed.write(out));
-        let id = play.id;
-        self.note(token, frames);
+        let (id, completed, sent) = (play.id, play.completed(self.epoch), play.records);
+        self.tell(token, |out| completed.write(out));
         match completed.then {
             // One that brings nothing would go round for ever without a pause.
             Then::Loop if sent > 0 => self.begin_pass(token, id),
@@ -366,11 +365,7 @@ impl<E: Engine> Shard<E> {
         let plan = match self.plan(&live_wish(&play.wish)) {
             Ok(plan) => plan,
             Err(error) => {
-                let mut frames = Vec::new();
-                frame::text_with(&mut frames, |out| {
-                    crate::wire::message::error(&error, now.unix, out);
-                });
-                return self.note(token, frames);
+                return self.tell(token, |out| message::error(&error, now.unix, out));
             }
         };
         let after = play.passage.seq();
@@ -381,8 +376,7 @@ impl<E: Engine> Shard<E> {
         connection.subscribe(subscription, plan.interest, plan.policy);
         progress.of(*id).join();
         let mappings = Snapshot::of_mappings(subscription, after, known);
-        let reader = self.ring_from(after).map(Course::Ring);
-        let course = reader.unwrap_or_else(|| Course::Tape(Passage::after(after)));
+        let course = self.course_after(after);
         let joining = Joining {
             snapshots: VecDeque::from([mappings]),
             course,

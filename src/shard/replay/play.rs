@@ -62,6 +62,8 @@ pub struct Play {
     pub passes: u64,
     /// Where it reads.
     pub passage: Passage,
+    /// Reads that were asked for: an answer to an earlier one than the last is of no use.
+    pub reads: u64,
     /// The recording.
     pub folder: Arc<PathBuf>,
     /// Its instruments.
@@ -105,6 +107,7 @@ impl Play {
             subscription: None,
             passes: 0,
             passage: Passage::default(),
+            reads: 0,
             folder,
             catalog,
             interest,
