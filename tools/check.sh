@@ -50,6 +50,7 @@ run_lint() {
 }
 
 run_test() {
+    python_clients
     local targets=(--lib --bins) path name
     for path in tests/*.rs tests/*/main.rs; do
         name=${path#tests/}
