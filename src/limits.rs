@@ -1,5 +1,6 @@
 //! Every bound of the program in one place, and their relations, checked at compile time.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Bytes of one ring slot: a cache line.
@@ -174,6 +175,26 @@ pub const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 pub const UPGRADE_PAUSE: Duration = Duration::from_millis(100);
 /// Handshakes and pages in progress at once.
 pub const GATE_CONNECTIONS: usize = 4096;
+/// Connections of one address at once (default).
+pub const CONNECTIONS_PER_ADDRESS: usize = 1_000;
+/// Handshakes and pages of one address in progress at once (default).
+pub const PENDING_PER_ADDRESS: usize = 128;
+/// New connections a second of one address (default); twice as many at once.
+pub const RATE_PER_ADDRESS: u32 = 100;
+/// Addresses that limits are counted for at once.
+pub const ADDRESSES_KNOWN: usize = 1 << 16;
+/// An address that has no connection is remembered for this long: all of its pace is back by then.
+pub const ADDRESS_MEMORY: Duration = Duration::from_secs(4);
+/// Descriptors that connections leave to files, listeners and whoever is told to come later.
+pub const DESCRIPTORS_RESERVED: usize = 256 + FAREWELLS;
+/// Connections that are told at once why they don't come in; more just end.
+pub const FAREWELLS: usize = 256;
+/// Seconds after which who was sent away may try again.
+pub const RETRY_SECONDS: u32 = 5;
+/// Bytes of a PROXY header.
+pub const PROXY_HEADER_MAX: usize = 2048;
+/// Security events a second that are logged; all are counted.
+pub const SECURITY_LINES: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// First and longest pause after an accept that failed.
 pub const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// Heartbeat on a quiet connection (default).
@@ -320,4 +341,7 @@ const _: () = {
     assert!(SEGMENT_BYTES.1 >= 4 * TAPE_BLOCK && SEGMENT_BYTES.0 <= SEGMENT_BYTES.2);
     assert!(HEARTBEAT.as_nanos() < HEARTBEAT_BUSY.as_nanos());
     assert!(PING_INTERVAL.as_nanos() < PONG_TIMEOUT.as_nanos());
+    assert!(PENDING_PER_ADDRESS * 16 <= GATE_CONNECTIONS);
+    // At most twice a second's worth is spent at once.
+    assert!(ADDRESS_MEMORY.as_nanos() > Duration::from_secs(2).as_nanos());
 };

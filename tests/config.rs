@@ -131,6 +131,18 @@ fn a_wrong_value_names_itself_its_setting_and_its_origin() {
         ("symbols", "20001", "from 1 to 20000"),
         ("rate", "1.5", "from 1 to"),
         ("seed", "-1", "from 0 to"),
+        ("allow", "10.0.0.0/33", "192.0.2.0/24"),
+        ("deny", "everybody", "192.0.2.0/24"),
+        ("max_connections", "0", "from 1 to 10000000, or auto"),
+        ("max_per_address", "0", "from 1 to 10000000, or none"),
+        ("pending_per_address", "few", "or none"),
+        ("rate_per_address", "0", "from 1 to 1000000, or none"),
+        ("handshake_rate", "-1", "or none"),
+        ("trusted_proxies", "proxy.example", "192.0.2.0/24"),
+        ("proxy_protocol", "on", "off or from-trusted"),
+        ("proxy_protocol", "from-trusted", "trusted_proxies"),
+        ("hosts", "https://example.com", "example.com:8443"),
+        ("origins", "example.com", "https://example.com"),
         ("log_format", "xml", "text, json or auto"),
     ] {
         let said = serve(flag(key, value)).unwrap_err().to_string();

@@ -51,6 +51,7 @@ run_lint() {
 
 run_test() {
     python_clients
+    proxies
     local targets=(--lib --bins) path name
     for path in tests/*.rs tests/*/main.rs; do
         name=${path#tests/}
@@ -149,6 +150,19 @@ debian() {
     local install=(apt-get install --yes --quiet --no-install-recommends "$2")
     export DEBIAN_FRONTEND=noninteractive
     "${install[@]}" || { apt-get update --quiet && "${install[@]}"; } || true
+}
+
+# What the server is put behind. Debian would start what it installs as a service.
+proxies() {
+    local policy=/usr/sbin/policy-rc.d ours=false
+    if [[ $EUID == 0 && ! -e $policy ]]; then
+        ours=true
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod +x $policy
+    fi
+    debian "command -v nginx" nginx-light
+    debian "command -v haproxy" haproxy
+    if $ours; then rm $policy; fi
 }
 
 python_clients() {

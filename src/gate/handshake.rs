@@ -7,17 +7,24 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{Empty, Full};
 use hyper::body::Bytes;
 use hyper::header::{
-    CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use super::admission::Turned;
+use super::security::Event;
+use super::site::Sites;
+use crate::limits::RETRY_SECONDS;
 use crate::shard::command::Speech;
 use crate::wire::encoding::Encoding;
 
 /// The one version of the WebSocket protocol.
 const VERSION: &str = "13";
 const KEY_BYTES: usize = 16;
+/// Of a cause that names a site.
+const CAUSE_CHARS: usize = 200;
 
 /// What a request is to the gate.
 pub(super) enum Verdict {
@@ -43,7 +50,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(
+        status: StatusCode,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
         Self { status, reason, message: message.into() }
     }
 
@@ -51,21 +62,74 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "malformed", message)
     }
 
+    /// The security event that it is; none where nothing is wrong with the client.
+    pub(super) fn event(&self) -> Option<Event> {
+        let named = |event: &Event| event.name() == self.reason;
+        let event = Event::ALL.into_iter().find(named).unwrap_or(Event::Handshake);
+        (self.reason != "draining").then_some(event)
+    }
+
+    /// The cause for the log: what was sent is not in it, but the name of a site.
+    pub(super) fn cause(&self) -> String {
+        match self.reason {
+            "host" | "origin" => self.message.chars().take(CAUSE_CHARS).collect(),
+            reason => reason.to_owned(),
+        }
+    }
+
     /// Says so to the client, and closes the connection: what follows a handshake that failed may
     /// be anything.
     pub(super) fn response(&self) -> Response<Full<Bytes>> {
-        let error = serde_json::json!({"error": {
-            "code": self.status.as_u16(), "reason": self.reason, "message": self.message,
-        }});
-        let mut response = Response::new(Full::new(Bytes::from(error.to_string())));
+        let mut response = Response::new(Full::new(Bytes::from(self.body())));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if self.may_retry() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+        }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
         }
         response
+    }
+
+    /// The same, for a connection whose request has not been read.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let (body, status) = (self.body(), self.status);
+        let retry = match self.may_retry() {
+            true => format!("retry-after: {RETRY_SECONDS}\r\n"),
+            false => String::new(),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             connection: close\r\ncache-control: no-store\r\n{retry}\r\n{body}",
+            body.len()
+        );
+        head.into_bytes()
+    }
+
+    fn body(&self) -> String {
+        let Self { status, reason, message } = self;
+        let (code, error) = (status.as_u16(), "error");
+        serde_json::json!({error: {"code": code, "reason": reason, "message": message}}).to_string()
+    }
+
+    fn may_retry(&self) -> bool {
+        matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+    }
+}
+
+impl From<Turned> for Refusal {
+    fn from(turned: Turned) -> Self {
+        let status = match turned {
+            Turned::Denied => StatusCode::FORBIDDEN,
+            _ if turned.is_everybody() => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::TOO_MANY_REQUESTS,
+        };
+        Self::new(status, turned.event().name(), turned.words())
     }
 }
 
@@ -75,8 +139,21 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Is a request what it seems, to this server as to a proxy before it? No page of ours takes a body
+/// in chunks, so there is no reason to send one; a target with a host in it is a proxy's.
+pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let refused = |says: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, "request", says));
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        return refused("a request has no Transfer-Encoding here");
+    }
+    if request.uri().authority().is_some() || request.method() == Method::CONNECT {
+        return refused("a request names its path alone: this is no proxy");
+    }
+    Ok(())
+}
+
 /// Is this request a handshake, and a right one?
-pub(super) fn judge<B>(request: &Request<B>, echo: bool, draining: bool) -> Verdict {
+pub(super) fn judge<B>(request: &Request<B>, sites: &Sites, echo: bool, draining: bool) -> Verdict {
     let path = request.uri().path();
     let wants = path == "/v1/stream" || path == "/v1/echo" && echo;
     let asks = request.headers().contains_key(SEC_WEBSOCKET_KEY)
@@ -84,7 +161,7 @@ pub(super) fn judge<B>(request: &Request<B>, echo: bool, draining: bool) -> Verd
     if !wants || !asks {
         return Verdict::Page;
     }
-    let accepted = check(request).and_then(|()| agree(request, path == "/v1/echo"));
+    let accepted = check(request, sites).and_then(|()| agree(request, path == "/v1/echo"));
     match accepted {
         Ok(_) if draining => Verdict::Refused(Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -97,11 +174,14 @@ pub(super) fn judge<B>(request: &Request<B>, echo: bool, draining: bool) -> Verd
 }
 
 /// Everything that RFC 6455 asks of a handshake, and the origin.
-fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+fn check<B>(request: &Request<B>, sites: &Sites) -> Result<(), Refusal> {
     let headers = request.headers();
     if request.method() != Method::GET {
         let says = format!("a handshake is a GET, not a {}", request.method());
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method", says));
+    }
+    if single(headers, &CONTENT_LENGTH)?.is_some_and(|length| length != "0") {
+        return Err(Refusal::malformed("a handshake has no body"));
     }
     if request.version() != Version::HTTP_11 {
         return Err(Refusal::malformed("a handshake is HTTP/1.1"));
@@ -123,14 +203,8 @@ fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     if STANDARD.decode(key).map(|key| key.len()) != Ok(KEY_BYTES) {
         return Err(Refusal::malformed("Sec-WebSocket-Key has to be 16 bytes in base64"));
     }
-    let host = single(headers, &HOST)?.ok_or_else(|| Refusal::malformed("there is no Host"))?;
-    match single(headers, &ORIGIN)? {
-        Some(origin) if origin.split_once("://").is_none_or(|(_, site)| site != host) => {
-            let says = format!("origin {origin:?} is not this server's, which is {host:?}");
-            Err(Refusal::new(StatusCode::FORBIDDEN, "origin", says))
-        }
-        _ => Ok(()),
-    }
+    single(headers, &HOST)?.ok_or_else(|| Refusal::malformed("there is no Host"))?;
+    sites.check_origin(headers)
 }
 
 /// The encoding: by subprotocol, else by query, else JSON.
@@ -174,7 +248,10 @@ fn offers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// The value of a header that may stand there once.
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Refusal> {
+pub(super) fn single<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() {
@@ -232,7 +309,7 @@ mod tests {
     }
 
     fn status(request: &Request<()>) -> u16 {
-        match judge(request, false, false) {
+        match judge(request, &Sites::default(), false, false) {
             Verdict::Page => 0,
             Verdict::Accepted { .. } => 101,
             Verdict::Refused(refusal) => refusal.status.as_u16(),
@@ -270,7 +347,7 @@ mod tests {
         let speech = |uri: &str, change: &[(&str, &str)]| {
             let mut request = handshake(change);
             *request.uri_mut() = uri.parse().unwrap();
-            match judge(&request, true, false) {
+            match judge(&request, &Sites::default(), true, false) {
                 Verdict::Accepted { speech, .. } => Some(speech),
                 _ => None,
             }

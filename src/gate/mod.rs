@@ -3,7 +3,20 @@
 //! It runs on a thread of its own, so that a storm of reconnects moves nobody's stream. What is not
 //! the stream's is answered by the pages it was given.
 
+mod admission;
+mod door;
+mod forwarded;
 mod handshake;
+mod networks;
+mod proxied;
+pub mod security;
+mod site;
+mod strict;
+
+pub use admission::AdmissionRules;
+pub use door::{Caller, Door, DoorRules};
+pub use networks::{Networks, NotANetwork};
+pub use site::{NotASite, Sites};
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -16,7 +29,8 @@ use std::time::Duration;
 
 use fastwebsockets::upgrade::UpgradeFut;
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
@@ -24,17 +38,20 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits::{
     ACCEPT_PAUSE, GATE_CONNECTIONS, HTTP_LIFE, HTTP_WRITE, LISTEN_BACKLOG, REQUEST_HEAD_MAX,
     REQUEST_HEADERS_MAX,
 };
-use crate::shard::command::{Arrival, Mailbox, Speech};
+use crate::shard::command::{Arrival, Mailbox, Pass, Speech};
 use crate::socket;
 use crate::wire::close::CloseReason;
-use handshake::Verdict;
+use admission::Visit;
+use door::Admitted;
+use handshake::{Refusal, Verdict};
+use strict::Strict;
 
 /// What the gate counts: connections that never reached a shard, by reason.
 #[derive(Debug, Default)]
@@ -47,6 +64,8 @@ pub struct Refusals {
     pub overload: AtomicU64,
     /// Accepts that failed.
     pub accept: AtomicU64,
+    /// Connections that were not let in, or whose proxy did not say for whom it spoke.
+    pub turned: AtomicU64,
 }
 
 impl Refusals {
@@ -58,6 +77,7 @@ impl Refusals {
             (CloseReason::HandshakeTimeout.name(), count(&self.timeout)),
             (CloseReason::Overload.name(), count(&self.overload)),
             ("accept_failed", count(&self.accept)),
+            ("not_admitted", count(&self.turned)),
         ]
     }
 }
@@ -66,6 +86,8 @@ impl Refusals {
 pub struct Gate<P> {
     /// The shards.
     pub shards: Vec<Mailbox>,
+    /// Who is let in.
+    pub door: Arc<Door>,
     /// What answers requests that are no handshakes.
     pub pages: P,
     /// From accept to the answer of a handshake.
@@ -98,10 +120,29 @@ impl Drop for Waiting {
     }
 }
 
+/// One who has been let in.
+#[derive(Clone)]
+struct Guest {
+    caller: Caller,
+    /// Where it has come.
+    local: SocketAddr,
+    admitted: Arc<Admitted>,
+}
+
+/// What a request wants that is right.
+enum Wish {
+    Page,
+    Stream { speech: Speech, subprotocol: Option<&'static str>, visit: Option<Visit> },
+}
+
 /// Answers requests that are no handshakes.
 pub trait Pages: Send + Sync + 'static {
-    /// The answer to a request.
-    fn answer(&self, request: Request<()>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    /// The answer to a request of this caller.
+    fn answer(
+        &self,
+        request: Request<()>,
+        caller: &Caller,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
 }
 
 /// Opens a listening socket.
@@ -140,10 +181,7 @@ impl<P: Pages> Gate<P> {
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE.0;
                     let (gate, waiting) = (self.clone(), Waiting::new(&self.waiting));
-                    tokio::spawn(async move {
-                        gate.serve(stream, peer, waiting).await;
-                        drop(place);
-                    });
+                    tokio::spawn(gate.receive(stream, peer, waiting, place));
                 }
                 Err(error) if is_the_peers(&error) => {}
                 Err(error) => {
@@ -157,21 +195,54 @@ impl<P: Pages> Gate<P> {
         }
     }
 
+    /// Lets a connection in, or tells it why not. Who is told so takes no place of the others.
+    async fn receive(
+        self: Arc<Self>,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        waiting: Waiting,
+        place: OwnedSemaphorePermit,
+    ) {
+        let Some(caller) = self.door.meet(&mut stream, peer, self.handshake).await else {
+            self.refusals.turned.fetch_add(1, Relaxed);
+            return;
+        };
+        match self.door.admit(&caller) {
+            Ok((admitted, waits)) => {
+                self.serve(stream, caller, Arc::new(admitted), waiting).await;
+                drop((waits, place));
+            }
+            Err(turned) => {
+                drop((waiting, place));
+                self.refusals.turned.fetch_add(1, Relaxed);
+                self.door.turned(&caller, turned);
+                self.door.send_away(stream, turned).await;
+            }
+        }
+    }
+
     /// Answers the requests of one connection; a handshake is the last of them.
-    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, waiting: Waiting) {
-        let gate = self.clone();
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        caller: Caller,
+        admitted: Arc<Admitted>,
+        waiting: Waiting,
+    ) {
+        let Ok(local) = stream.local_addr() else { return };
+        let (gate, guest) = (self.clone(), Guest { caller, local, admitted });
         // It waits for its first answer; one that streams, until a shard has it.
         let first = Cell::new(Some(waiting));
         let service = service_fn(move |request| {
-            let (gate, waiting) = (gate.clone(), first.take());
-            async move { Ok::<_, Infallible>(gate.answer(request, peer, waiting).await) }
+            let (gate, guest, waiting) = (gate.clone(), guest.clone(), first.take());
+            async move { Ok::<_, Infallible>(gate.answer(request, guest, waiting).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.handshake)
             .max_buf_size(REQUEST_HEAD_MAX)
             .max_headers(REQUEST_HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Strict::new(stream)), service)
             .with_upgrades();
         tokio::pin!(connection);
         let served = match timeout(HTTP_LIFE, connection.as_mut()).await {
@@ -185,39 +256,85 @@ impl<P: Pages> Gate<P> {
             if error.is_timeout() {
                 self.refusals.timeout.fetch_add(1, Relaxed);
             }
-            tracing::debug!(%peer, %error, "http connection ended");
+            tracing::debug!(peer = %caller, %error, "http connection ended");
         }
     }
 
     async fn answer(
         self: Arc<Self>,
-        mut request: Request<Incoming>,
-        peer: SocketAddr,
+        request: Request<Incoming>,
+        mut guest: Guest,
         waiting: Option<Waiting>,
     ) -> Response<Full<Bytes>> {
-        let draining = self.draining.load(Relaxed);
-        match handshake::judge(&request, self.echo, draining) {
-            Verdict::Page => self.pages.answer(request.map(|_| ())).await,
-            Verdict::Refused(refusal) => {
-                self.refusals.handshake.fetch_add(1, Relaxed);
-                tracing::debug!(%peer, %refusal, "handshake refused");
-                refusal.response()
+        match self.judge(&request, &mut guest) {
+            Ok(Wish::Page) => {
+                let unread = !request.body().is_end_stream();
+                let mut response = self.pages.answer(request.map(|_| ()), &guest.caller).await;
+                if unread {
+                    // What nobody reads must not be taken for the next request.
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
             }
+            Ok(Wish::Stream { speech, subprotocol, visit }) => {
+                let Guest { caller, admitted, .. } = guest;
+                let pass = Pass { via: caller.via, held: Box::new((admitted, visit)) };
+                self.upgrade(request, (speech, subprotocol), caller.address, (pass, waiting))
+            }
+            Err(refusal) => self.refuse(&refusal, &guest.caller),
+        }
+    }
+
+    /// Who asks, and for what?
+    fn judge(&self, request: &Request<Incoming>, guest: &mut Guest) -> Result<Wish, Refusal> {
+        let (connected, headers) = (guest.caller, request.headers());
+        guest.caller = self.door.asks(connected, headers)?;
+        handshake::check_form(request)?;
+        self.door.sites.check_host(headers, request.version(), guest.local)?;
+        let draining = self.draining.load(Relaxed);
+        match handshake::judge(request, &self.door.sites, self.echo, draining) {
+            Verdict::Page => Ok(Wish::Page),
+            Verdict::Refused(refusal) => Err(refusal),
             Verdict::Accepted { speech, subprotocol } => {
-                let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
-                    return handshake::Refusal::malformed("the handshake is incomplete").response();
-                };
-                tokio::spawn(async move {
-                    self.hand_over(upgrade, speech, peer).await;
-                    drop(waiting);
-                });
-                handshake::accepted(response, subprotocol)
+                let visit = self.door.visit(&connected, &guest.caller)?;
+                Ok(Wish::Stream { speech, subprotocol, visit })
             }
         }
     }
 
+    fn refuse(&self, refusal: &Refusal, caller: &Caller) -> Response<Full<Bytes>> {
+        self.refusals.handshake.fetch_add(1, Relaxed);
+        if let Some(event) = refusal.event() {
+            self.door.security.note(event, caller, &refusal.cause());
+        }
+        refusal.response()
+    }
+
+    fn upgrade(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        (speech, subprotocol): (Speech, Option<&'static str>),
+        peer: SocketAddr,
+        (pass, waiting): (Pass, Option<Waiting>),
+    ) -> Response<Full<Bytes>> {
+        let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
+            return Refusal::malformed("the handshake is incomplete").response();
+        };
+        tokio::spawn(async move {
+            self.hand_over(upgrade, speech, peer, pass).await;
+            drop(waiting);
+        });
+        handshake::accepted(response, subprotocol)
+    }
+
     /// Takes the socket back after the upgrade and gives it to the shard with the fewest.
-    async fn hand_over(self: Arc<Self>, upgrade: UpgradeFut, speech: Speech, peer: SocketAddr) {
+    async fn hand_over(
+        self: Arc<Self>,
+        upgrade: UpgradeFut,
+        speech: Speech,
+        peer: SocketAddr,
+        pass: Pass,
+    ) {
         let stream = match timeout(self.handshake, upgrade).await {
             Ok(Ok(websocket)) => websocket.into_inner().into_inner(),
             _ => {
@@ -225,22 +342,29 @@ impl<P: Pages> Gate<P> {
                 return;
             }
         };
-        if let Err(error) = self.send(stream, speech, peer) {
+        if let Err(error) = self.send(stream, speech, peer, pass) {
             self.refusals.overload.fetch_add(1, Relaxed);
             tracing::warn!(%peer, %error, "connection not handed over");
         }
     }
 
-    fn send(&self, upgraded: Upgraded, speech: Speech, peer: SocketAddr) -> io::Result<()> {
+    fn send(
+        &self,
+        upgraded: Upgraded,
+        speech: Speech,
+        peer: SocketAddr,
+        pass: Pass,
+    ) -> io::Result<()> {
         let parts = upgraded
-            .downcast::<TokioIo<TcpStream>>()
+            .downcast::<TokioIo<Strict<TcpStream>>>()
             .map_err(|_| io::Error::other("the upgraded stream is no TCP stream"))?;
-        let stream = parts.io.into_inner().into_std()?;
+        let stream = parts.io.into_inner().into_inner().into_std()?;
         socket::prepare(&stream)?;
         let fewest = self.shards.iter().min_by_key(|shard| shard.population());
         let shard = fewest.ok_or_else(|| io::Error::other("there is no shard"))?;
         let session = self.sessions.fetch_add(1, Relaxed) + 1;
-        let arrival = Arrival { session, stream, leftover: parts.read_buf, peer, speech };
+        let (leftover, pass) = (parts.read_buf, Some(Box::new(pass)));
+        let arrival = Arrival { session, stream, leftover, peer, speech, pass };
         shard.attach(arrival).map_err(|_| io::Error::other("the shard's queue is full"))
     }
 }

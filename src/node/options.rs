@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::feed::source::Recording;
+pub use crate::gate::DoorRules;
 use crate::limits::ClientLimits;
 pub use crate::tape::recorder::{Durability, RecordOptions};
 
@@ -35,6 +36,8 @@ pub struct Options {
     pub handshake: Duration,
     /// Serve `/v1/echo`, for conformance tests.
     pub enable_echo: bool,
+    /// Who may knock.
+    pub door: DoorRules,
     /// The bounds on one client.
     pub clients: ClientLimits,
     /// The tape that is recorded, where one is.

@@ -39,6 +39,9 @@ pub trait Status: Send + Sync {
     /// Connections that never reached a shard, by reason.
     fn refusals(&self) -> Vec<(&'static str, u64)>;
 
+    /// What somebody tried that is not to be, by event.
+    fn security(&self) -> Vec<(&'static str, u64)>;
+
     /// Every shard, in order.
     fn shards(&self) -> impl Future<Output = Vec<ShardReport>> + Send;
 

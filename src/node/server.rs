@@ -21,8 +21,8 @@ use super::upgrade::{Inherited, Offer};
 use crate::clock::unix_now;
 use crate::feed::Feed;
 use crate::feed::publisher::FeedEvent;
-use crate::gate::{self, Gate};
-use crate::limits::DRAIN_PER_CONNECTION;
+use crate::gate::{self, Door, Gate};
+use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION};
 use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
 use crate::tape::TapeError;
@@ -118,13 +118,16 @@ pub fn run<S: AsyncFnMut()>(
         shards: machinery.mailboxes.clone(),
         publisher: machinery.publisher.clone(),
         refusals: Arc::default(),
+        security: Arc::default(),
         draining: Arc::default(),
         unready: Arc::default(),
         recorder: machinery.recording.watermark(),
         tape: machinery.tape.clone(),
     };
+    let door = Door::new(options.door.clone(), room(), running.security.clone());
     let gate = Arc::new(Gate {
         shards: machinery.mailboxes.clone(),
+        door: Arc::new(door),
         pages: running.clone(),
         handshake: options.handshake,
         echo: options.enable_echo,
@@ -173,6 +176,12 @@ fn raise_descriptor_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files can't be raised");
     }
+}
+
+/// Connections that there are descriptors for.
+fn room() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| n as usize);
+    descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 2)
 }
 
 /// Why a server stops serving.

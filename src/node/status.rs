@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use super::http;
 use super::report::{Contents, FeedReport, Info, RecorderStatus, Session, ShardReport, Status};
 use crate::feed::publisher::Handle;
-use crate::gate::{Pages, Refusals};
+use crate::gate::security::Security;
+use crate::gate::{Caller, Pages, Refusals};
 use crate::limits::RECORDING_LIVE;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::course::Tape;
@@ -32,6 +33,7 @@ pub(super) struct Running {
     pub(super) shards: Vec<Mailbox>,
     pub(super) publisher: Handle,
     pub(super) refusals: Arc<Refusals>,
+    pub(super) security: Arc<Security>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) unready: Arc<AtomicBool>,
     pub(super) recorder: Option<Arc<Watermark>>,
@@ -102,6 +104,10 @@ impl Status for Running {
         self.refusals.counts()
     }
 
+    fn security(&self) -> Vec<(&'static str, u64)> {
+        self.security.counts()
+    }
+
     async fn shards(&self) -> Vec<ShardReport> {
         self.ask_all(Command::Report).await
     }
@@ -131,7 +137,7 @@ impl Status for Running {
 }
 
 impl Pages for Running {
-    async fn answer(&self, request: Request<()>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<()>, _: &Caller) -> Response<Full<Bytes>> {
         http::answer(&request, self).await
     }
 }

@@ -1,6 +1,7 @@
 //! The only way into a shard from outside: a bounded queue of commands, and a waker.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -42,6 +43,22 @@ pub struct Arrival {
     pub peer: SocketAddr,
     /// What it talks.
     pub speech: Speech,
+    /// What the gate has for it; none where there was no gate.
+    pub pass: Option<Box<Pass>>,
+}
+
+/// What a connection holds for as long as it lives.
+pub struct Pass {
+    /// The proxy that speaks for the peer.
+    pub via: Option<IpAddr>,
+    /// What is counted by the gate until it is dropped, without a lock.
+    pub held: Box<dyn Send + Sync>,
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").field("via", &self.via).finish_non_exhaustive()
+    }
 }
 
 /// What a read of the tape is for.

@@ -14,7 +14,7 @@ use crate::shard::audience::{Audience, Cast, Counts, Delivery};
 use crate::shard::audiences::Audiences;
 use crate::shard::cache::{self, Key};
 use crate::shard::catchup::Located;
-use crate::shard::command::Speech;
+use crate::shard::command::{Pass, Speech};
 use crate::shard::interest::Interest;
 use crate::shard::joining::Joining;
 use crate::shard::replay::Play;
@@ -77,6 +77,8 @@ pub struct Connection {
     pub stream: TcpStream,
     /// Who it is.
     pub peer: SocketAddr,
+    /// What the gate has for it.
+    pub pass: Option<Box<Pass>>,
     /// What it talks.
     pub speech: Speech,
     /// When it came, ns.
@@ -150,6 +152,7 @@ impl Connection {
             session,
             stream: TcpStream::from_std(stream),
             peer,
+            pass: None,
             speech,
             since: now.unix,
             guard: Guard::new(message_max),

@@ -34,13 +34,14 @@ enum Step {
 impl<E: Engine> Shard<E> {
     /// Takes a connection over from the gate.
     pub(super) fn attach(&mut self, arrival: Arrival, now: Now) {
-        let Arrival { session, stream, leftover, peer, speech } = arrival;
+        let Arrival { session, stream, leftover, peer, speech, pass } = arrival;
         let message_max = match speech {
             Speech::Stream(_) => self.limits.message_max,
             Speech::Echo => ECHO_MESSAGE_MAX,
         };
         let mut connection =
             Connection::new((session, stream, peer, speech), &self.limits, now, message_max);
+        connection.pass = pass;
         let slot = self.connections.vacant_entry();
         let token = slot.key() as u32;
         let interest = Interest::READABLE | Interest::WRITABLE;

@@ -1,6 +1,6 @@
 //! What a shard says of itself when it is asked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::clock::UnixNanos;
 use crate::latency::Latency;
@@ -95,6 +95,8 @@ pub struct Session {
     pub shard: usize,
     /// Who it is.
     pub peer: SocketAddr,
+    /// The proxy that says so.
+    pub via: Option<IpAddr>,
     /// How its records are written.
     pub encoding: &'static str,
     /// When it came, ns.
@@ -220,6 +222,7 @@ impl<E: Engine> Shard<E> {
             id: connection.session,
             shard: self.id,
             peer: connection.peer,
+            via: connection.pass.as_ref().and_then(|pass| pass.via),
             encoding: connection.encoding().name(),
             since: connection.since,
             subscriptions: subscriptions.collect(),

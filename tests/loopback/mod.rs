@@ -74,7 +74,7 @@ impl<E: Engine> Loopback<E> {
         let text = format!(r#"{{"id":1,"method":"subscribe","params":{params}}}"#);
         // As bytes that came behind the handshake, so that it is read in the turn that attaches.
         let leftover = Bytes::from(masked(text.as_bytes()));
-        let arrival = Arrival { session, stream: ours, leftover, peer, speech };
+        let arrival = Arrival { session, stream: ours, leftover, peer, speech, pass: None };
         assert!(self.mailbox.attach(arrival).is_ok());
         self.turn();
         theirs

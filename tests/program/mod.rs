@@ -171,7 +171,7 @@ pub(crate) fn recording(name: &str) -> Option<PathBuf> {
 
 /// Says that a test is skipped and why; a failure where CI runs.
 #[allow(clippy::print_stdout, reason = "tools/check.sh shows it")]
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "skipped in CI: {why}");
     println!("skipped: {why}");
 }

@@ -198,7 +198,8 @@ impl Client {
 /// What a page of the server says.
 pub(crate) async fn page(server: &Program, path: &str) -> Value {
     let mut stream = TcpStream::connect(&server.address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    let host = &server.address;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();

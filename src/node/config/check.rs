@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::door;
 use super::error::{ConfigError, Origin};
 use super::recordings;
 use super::settings::{self, Command};
@@ -57,6 +58,7 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         })?,
         handshake: time(typed, "handshake_timeout", Duration::from_millis(100)..=MINUTE)?,
         enable_echo: one(typed, "enable_echo", switch)?,
+        door: door::rules(typed)?,
         clients: clients(typed)?,
     })
 }
@@ -103,7 +105,7 @@ fn durability(text: &str) -> Result<Durability, &'static str> {
 }
 
 /// A value that may be `none`.
-fn or_none<T>(
+pub(super) fn or_none<T>(
     typed: &Typed,
     key: &'static str,
     parse: impl Fn(&str) -> Result<T, String>,
@@ -269,7 +271,7 @@ where
     one(typed, key, |text| within(text, range.clone()))
 }
 
-fn within<T>(text: &str, range: RangeInclusive<T>) -> Result<T, String>
+pub(super) fn within<T>(text: &str, range: RangeInclusive<T>) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display,
 {

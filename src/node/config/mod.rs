@@ -5,6 +5,7 @@
 //! are plain [`options`](super::options).
 
 mod check;
+mod door;
 mod error;
 mod recordings;
 pub mod settings;

@@ -5,6 +5,8 @@
 pub enum Group {
     /// The server itself.
     Server,
+    /// Who may connect.
+    Door,
     /// The bounds on one client.
     Clients,
     /// The log.
@@ -24,6 +26,7 @@ impl Group {
     pub const fn heading(self) -> &'static str {
         match self {
             Self::Server => "Server",
+            Self::Door => "Who may connect",
             Self::Clients => "Each client",
             Self::Log => "Log",
             Self::Market => "Market",
@@ -145,7 +148,7 @@ const fn row(
 }
 
 use Form::{List, Number, Switch, Text};
-use Group::{Clients, Format, Log, Market, Recording, Server, Tape};
+use Group::{Clients, Door, Format, Log, Market, Recording, Server, Tape};
 
 /// Every setting. The defaults are those of [`limits`](crate::limits); a test holds them equal.
 #[rustfmt::skip]
@@ -181,6 +184,18 @@ pub const SETTINGS: &[Setting] = &[
     row(Server, "upgrade", Text, "PATH|none", "none", "Unix socket where a newer process takes the listening sockets over; where one waits there, take them over from it"),
     row(Server, "handshake_timeout", Text, "DURATION", "5s", "Longest from accept to the answer"),
     row(Server, "enable_echo", Switch, "BOOL", "false", "Serve /v1/echo, for WebSocket conformance tests"),
+
+    row(Door, "allow", List, "CIDR", "", "Networks that may connect; none: all"),
+    row(Door, "deny", List, "CIDR", "", "Networks that may not: closed at once"),
+    row(Door, "max_connections", Text, "N|auto", "auto", "Connections at once; auto: as many as there are descriptors for"),
+    row(Door, "max_per_address", Text, "N|none", "1000", "Connections of one address at once: an IPv4 address, an IPv6 /64; none on loopback"),
+    row(Door, "pending_per_address", Text, "N|none", "128", "Handshakes and pages of one address in progress at once"),
+    row(Door, "rate_per_address", Text, "N|none", "100", "New connections a second of one address; twice as many at once"),
+    row(Door, "handshake_rate", Text, "N|none", "none", "New connections a second of all; twice as many at once"),
+    row(Door, "trusted_proxies", List, "CIDR", "", "Proxies that are believed to say for whom they ask, in X-Forwarded-For or a PROXY header"),
+    row(Door, "proxy_protocol", Text, "off|from-trusted", "off", "from-trusted: each connection of a trusted proxy begins with a PROXY header, v1 or v2"),
+    row(Door, "hosts", List, "HOST[:PORT]", "", "Names under which it is asked, or *; on loopback its own are always right, elsewhere none listed: all"),
+    row(Door, "origins", List, "ORIGIN", "", "Sites whose pages may connect, such as https://example.com, or *; those of the server's own host may always"),
 
     row(Tape, RECORD, Text, "DIR|none", "none", "Record everything that is published to this folder, and go on with the tape that is in it"),
     row(Tape, "durability", Text, "WHEN", "interval=1s", "When a record counts as recorded: none or interval=TIME: once the system has it (interval: fdatasync this often); commit: after fdatasync"),

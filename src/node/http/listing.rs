@@ -56,6 +56,8 @@ struct Client {
     session: Decimal,
     shard: usize,
     peer: String,
+    /// The proxy that says who it is.
+    via: Option<String>,
     encoding: &'static str,
     state: &'static str,
     since: Decimal,
@@ -172,6 +174,7 @@ fn client(session: Session, now: u64) -> Client {
         session: Decimal(session.id),
         shard: session.shard,
         peer: session.peer.to_string(),
+        via: session.via.map(|via| via.to_string()),
         encoding: session.encoding,
         state: session.state,
         since: Decimal(session.since),

@@ -77,7 +77,7 @@ pub(super) fn page(
     ready: bool,
     feed: &FeedReport,
     shards: &[ShardReport],
-    refusals: &[(&'static str, u64)],
+    [refusals, security]: &[Named; 2],
 ) -> String {
     let mut page = Exposition::default();
     node(&mut page, info, ready);
@@ -90,14 +90,10 @@ pub(super) fn page(
     }
     let help = "Connections that ended, by reason.";
     by_reason(&mut page, "broadtape_closes_total", help, shards, |shard| &shard.closes);
-    page.family(
-        "broadtape_gate_refused_total",
-        Counter,
-        "Connections that reached no shard, by reason.",
-    );
-    for (reason, count) in refusals {
-        page.sample("broadtape_gate_refused_total", &[("reason", reason)], count);
-    }
+    let name = "broadtape_gate_refused_total";
+    named(&mut page, name, "Connections that reached no shard, by reason.", "reason", refusals);
+    let name = "broadtape_security_events_total";
+    named(&mut page, name, "What somebody tried that is not to be.", "event", security);
     let help = "Requests that were refused, by reason.";
     by_reason(&mut page, "broadtape_refused_total", help, shards, |shard| &shard.refused);
     latency(&mut page, feed, shards);
@@ -159,6 +155,14 @@ fn single(
 ) {
     page.family(name, kind, help);
     page.sample(name, labels, value);
+}
+
+/// A counter with one label.
+fn named(page: &mut Exposition, name: &str, help: &str, label: &str, counts: &Named) {
+    page.family(name, Counter, help);
+    for (value, count) in counts {
+        page.sample(name, &[(label, value)], count);
+    }
 }
 
 fn by_reason(

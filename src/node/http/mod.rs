@@ -112,7 +112,8 @@ pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<
         StatusCode::METHOD_NOT_ALLOWED => set(ALLOW, HeaderValue::from_static("GET, HEAD")),
         StatusCode::UPGRADE_REQUIRED => {
             set(UPGRADE, HeaderValue::from_static("websocket"));
-            set(CONNECTION, HeaderValue::from_static("upgrade"));
+            // What follows a handshake that a proxy has spoiled may be anything.
+            set(CONNECTION, HeaderValue::from_static("upgrade, close"));
         }
         _ => {}
     }
@@ -158,7 +159,8 @@ async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refus
             let (feed, shards) = (status.feed().await, status.shards().await);
             let ready = status.readiness().is_ok();
             let recorder = status.recorder();
-            let page = metrics::page(status.info(), ready, &feed, &shards, &status.refusals());
+            let gate = [status.refusals(), status.security()];
+            let page = metrics::page(status.info(), ready, &feed, &shards, &gate);
             let tape = recorder.map(|recorder| tape::page(&recorder));
             Reply::new(PROMETHEUS, page + &tape.unwrap_or_default())
         }

@@ -135,7 +135,7 @@ impl World {
         self.sessions += 1;
         let (session, speech) = (self.sessions, Speech::Stream(encoding));
         let leftover = Bytes::new();
-        let arrival = Arrival { session, stream: ours, leftover, peer, speech };
+        let arrival = Arrival { session, stream: ours, leftover, peer, speech, pass: None };
         assert!(self.mailbox.attach(arrival).is_ok());
         self.turn();
         Peer { session, outbox, _stream: theirs }

@@ -45,6 +45,10 @@ impl Status for Still {
         vec![("handshake_refused", 3)]
     }
 
+    fn security(&self) -> Vec<(&'static str, u64)> {
+        vec![("origin", 2)]
+    }
+
     fn info(&self) -> &Info {
         &self.info
     }
@@ -107,6 +111,7 @@ fn session(id: u64) -> Session {
         id,
         shard: 0,
         peer: "[::1]:9".parse().unwrap(),
+        via: None,
         encoding: "dbn",
         since: 1,
         subscriptions: vec![subscription],
