@@ -163,6 +163,8 @@ pub const REQUEST_HEAD_MAX: usize = 8 << 10;
 pub const REQUEST_HEADERS_MAX: usize = 64;
 /// Longest life of an HTTP connection: then it is closed after the answer in progress.
 pub const HTTP_LIFE: Duration = Duration::from_secs(60);
+/// A download that its client has taken nothing of for this long is broken off.
+pub const HTTP_STALL: Duration = Duration::from_secs(30);
 /// Longest that this answer may take to be written.
 pub const HTTP_WRITE: Duration = Duration::from_secs(10);
 /// Connections that the kernel holds for a listener before they are accepted.
@@ -264,6 +266,18 @@ pub const TAPE_RETRY_READ: Duration = Duration::from_millis(50);
 pub const TAPE_RETRIES: u32 = 20;
 /// The name of the recording that a server itself makes.
 pub const RECORDING_LIVE: &str = "live";
+/// Between two looks at the folder of recordings.
+pub const RECORDINGS_POLL: Duration = Duration::from_secs(1);
+/// Between two looks at a tape in it that grows.
+pub const RECORDINGS_TAPE_POLL: Duration = Duration::from_secs(5);
+/// Recordings in that folder: others are left out.
+pub const RECORDINGS_MAX: usize = 1024;
+/// Downloads at once.
+pub const DOWNLOADS_MAX: usize = 16;
+/// Bytes of a piece of a download.
+pub const DOWNLOAD_PIECE: usize = 64 << 10;
+/// Pieces of a download that wait for its client.
+pub const DOWNLOAD_PIECES: usize = 4;
 /// Bytes of the name of a recording.
 pub const RECORDING_NAME: usize = 128;
 /// The slowest and the fastest that a client can have a recording replayed, times its own pace.

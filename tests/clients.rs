@@ -65,6 +65,30 @@ fn node_undici_has_a_session() {
     serve_to(node("undici"));
 }
 
+/// What `docs/replay.md` has people type, and promises.
+#[test]
+fn the_page_on_replays_holds() {
+    let Some(mut python) = python() else { return };
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["calm.dbn.zst", "crash.dbn.zst"] {
+        fs::copy(project.join("feeds").join(name), folder.path().join(name)).unwrap();
+    }
+    let (folder, tape) = (folder.path().to_str().unwrap(), folder.path().join("tape"));
+    let told = ["serve", "--recordings", folder, "--record", tape.to_str().unwrap()];
+    let server = Program::start(&[&told[..], &["--rate", "2000", "--heartbeat", "200ms"]].concat());
+    let listed = |name: &str| {
+        let all = server.get("/v1/recordings")["recordings"].clone();
+        all.as_array().unwrap().iter().any(|one| one["name"] == name && one["state"] == "ready")
+    };
+    while !["calm", "crash", "live"].into_iter().all(listed) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let page = project.join("docs/replay.md");
+    succeed(python.arg(script("walkthrough.py")).arg(server.url()).arg(page));
+    assert_eq!(server.stop().code(), Some(0), "the server's exit code");
+}
+
 #[test]
 fn replayed_orders_equal_the_file() {
     replay("esh4-glbx-mdp3-20231225.mbo.dbn.zst");

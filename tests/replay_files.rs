@@ -179,7 +179,7 @@ fn legacy_and_foreign_files_are_refused_by_name() {
 /// What a replay of these files at full speed brings, mappings of new instruments apart.
 fn replayed(files: Vec<PathBuf>) -> Vec<Vec<u8>> {
     let files = files.into_iter().map(Recording::from).collect();
-    let options = ReplayOptions { files, speed: Speed::Max, max_gap: None, looped: false };
+    let options = ReplayOptions { files, ..ReplayOptions::default() };
     let mut replay = Replay::open(options).unwrap();
     let known: HashSet<u32> = replay.instruments().iter().map(|i| i.id).collect();
     let (mut batch, mut records, mut next) = (Batch::new(512), Vec::new(), Next::Ready);
@@ -220,8 +220,7 @@ fn a_replay_knows_its_symbols() {
     let options = ReplayOptions {
         files: vec![folder.join("esh4-glbx-mdp3-20231225.mbo.dbn.zst").into()],
         speed: Speed::Factor(1.0),
-        max_gap: None,
-        looped: false,
+        ..ReplayOptions::default()
     };
     let instruments = Replay::open(options).unwrap().instruments();
     let [one] = &instruments[..] else { panic!("{instruments:?}") };

@@ -11,11 +11,13 @@ mod import;
 mod inspect;
 mod logging;
 mod play;
+mod progress;
 mod record;
 mod repair;
 mod replay;
 mod serve;
 mod settings;
+mod simulate;
 mod units;
 mod verify;
 mod watch;
@@ -48,6 +50,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Replay(replay::ReplayArgs),
     Record(record::RecordArgs),
+    Simulate(simulate::SimulateArgs),
     Bench(Box<bench::BenchArgs>),
     Watch(watch::WatchArgs),
     Inspect(inspect::InspectArgs),
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Record(args)) => record::run(args),
+        Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Watch(args)) => watch::run(args),
         Some(Command::Inspect(args)) => inspect::run(&args),

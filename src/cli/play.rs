@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Early;
-use crate::feed::replay::{Replay, ReplayOptions, Speed as ReplaySpeed};
+use super::progress::Shown;
+use crate::feed::replay::{Progress, Replay, ReplayOptions, Speed as ReplaySpeed};
 use crate::feed::{Deriver, Feed, Metronome, Scenario, Sim, SimOptions};
 use crate::node::config::Config;
 use crate::node::options::{FeedOptions, Speed};
@@ -17,11 +19,17 @@ use crate::node::server::{self, Program};
 
 /// Runs a server as it was configured.
 pub(super) fn run(config: &Config) -> ExitCode {
-    let program = match program(&config.feed) {
+    let (program, progress) = match program(&config.feed) {
         Ok(program) => program,
         Err(early) => return early.exit(),
     };
-    match server::run(&config.options, program, stops, say) {
+    let shown = progress.map(Shown::start).transpose();
+    if let Err(error) = &shown {
+        tracing::warn!(%error, "progress is not shown");
+    }
+    let served = server::run(&config.options, program, stops, say);
+    drop(shown);
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the server has ended");
@@ -30,8 +38,8 @@ pub(super) fn run(config: &Config) -> ExitCode {
     }
 }
 
-/// The feeds.
-pub(super) fn program(feed: &FeedOptions) -> Result<Program, Early> {
+/// The feeds, and how far they are where that can be told.
+pub(super) fn program(feed: &FeedOptions) -> Result<(Program, Option<Arc<Progress>>), Early> {
     let failed = |error: &dyn std::fmt::Display| Early::Failed(error.to_string());
     let one = |feed: Box<dyn Feed>, derive: u32| Program {
         feeds: vec![feed],
@@ -39,27 +47,31 @@ pub(super) fn program(feed: &FeedOptions) -> Result<Program, Early> {
         elastic: false,
         exit: false,
     };
-    Ok(match feed.clone() {
+    let mut progress = None;
+    let program = match feed.clone() {
         FeedOptions::Sim { scenario, symbols, rate, seed } => {
             let scenario = self::scenario(&scenario)?;
             let sim = Sim::new(SimOptions { symbols, rate, seed, scenario });
             one(Box::new(sim.map_err(|e| failed(&e))?), Deriver::SCHEMAS)
         }
         FeedOptions::Metronome { symbols, rate } => one(Box::new(Metronome::new(rate, symbols)), 0),
-        FeedOptions::Replay { files, speed, max_gap, repeat, derive, exit } => {
+        FeedOptions::Replay { files, from, to, speed, max_gap, repeat, derive, exit } => {
             let (speed, elastic) = match speed {
                 Speed::Max => (ReplaySpeed::Max, true),
                 Speed::Times(factor) => (ReplaySpeed::Factor(factor), false),
             };
-            let options = ReplayOptions { files, speed, max_gap, looped: repeat };
+            let options = ReplayOptions { files, from, to, speed, max_gap, looped: repeat };
             let replay = Replay::open(options).map_err(|e| failed(&e))?;
+            progress = Some(replay.progress());
             let derive = if derive { Deriver::SCHEMAS } else { 0 };
             Program { elastic, exit, ..one(Box::new(replay), derive) }
         }
-    })
+    };
+    Ok((program, progress))
 }
 
-fn scenario(name: &str) -> Result<Scenario, Early> {
+/// A scenario by its name, or that of a file.
+pub(super) fn scenario(name: &str) -> Result<Scenario, Early> {
     let scenario = match Path::new(name) {
         path if path.is_file() => Scenario::from_file(path),
         _ => Scenario::named(name),

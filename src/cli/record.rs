@@ -41,7 +41,7 @@ pub(super) fn run(args: RecordArgs) -> ExitCode {
 }
 
 fn record(config: &Config) -> Result<(), Early> {
-    let program = super::play::program(&config.feed)?;
+    let (program, _) = super::play::program(&config.feed)?;
     let bar = bar();
     let report = |status: &RecorderStatus| bar.set_message(line(status));
     let done = record::run(&config.options, program, super::play::stops, report);

@@ -9,6 +9,7 @@ const EXAMPLE: &str = "\
 Examples:
   broadtape replay monday.dbn.zst
   broadtape replay trades.dbn quotes.dbn.zst --speed 10 --max-gap 5s --loop
+  broadtape replay tape/ --from 2023-12-25T22:00 --to 2023-12-25T22:30 --speed 10
   broadtape replay day.dbn --speed max --start on-subscribe --exit";
 
 /// Broadcast recorded files as if they were live

@@ -25,10 +25,16 @@ use crate::wire::record::{self, bytes_of, mapping};
 pub(super) fn open(of: &Recording, folder: &Path) -> Result<Box<dyn Source>, FileError> {
     let fault = |error: TapeError| of.fault(&error.to_string());
     let tape = Tape::open(folder).map_err(fault)?;
-    let cursor = tape.cursor_after(tape.first_seq() - 1).map_err(fault)?;
+    let cursor = match of.how.from {
+        Some(from) => tape.cursor_near(from),
+        None => tape.cursor_after(tape.first_seq() - 1),
+    };
+    let cursor = cursor.map_err(fault)?;
+    let last = of.how.to.map_or(u64::MAX, |to| tape.last_before(to));
     Ok(Box::new(TapeSource {
         name: of.name(),
         expected: cursor.expected(),
+        last,
         tape,
         cursor,
         rest: Bytes::new(),
@@ -49,6 +55,8 @@ struct TapeSource {
     cursor: Cursor,
     /// The number after the last record of the block.
     expected: u64,
+    /// What comes in blocks behind this number is not wanted.
+    last: u64,
     /// What is left of the block: published records.
     rest: Bytes,
     /// The instruments as they were named last.
@@ -70,6 +78,9 @@ impl TapeSource {
     fn next_block(&mut self) -> Result<bool, TapeError> {
         let Some(block) = self.cursor.next_block()? else { return Ok(false) };
         let (expected, first) = (self.expected, block.first_seq());
+        if first > self.last {
+            return Ok(false);
+        }
         if first > expected {
             self.tally.find("records that were not recorded", first - expected, || {
                 let time = time_text(block.first_ts_out());
@@ -101,7 +112,8 @@ impl TapeSource {
         if let Some(Instrument { id, publisher, symbol, .. }) = self.mappings.pop_front() {
             let time = record::index_ts(&self.rest);
             self.record.extend_from_slice(bytes_of(&mapping(publisher, id, &symbol, time)));
-            self.ts_out = None;
+            // Of the record that it comes before.
+            self.ts_out = Some(record::ts_out(&self.rest[..record::length(&self.rest)]));
         } else {
             let published = self.rest.split_to(record::length(&self.rest));
             self.ts_out = Some(record::ts_out(&published));

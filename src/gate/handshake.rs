@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{Empty, Full};
+use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
@@ -14,6 +14,7 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::admission::Turned;
+use super::body::Body;
 use super::security::Event;
 use super::site::Sites;
 use crate::limits::RETRY_SECONDS;
@@ -79,8 +80,8 @@ impl Refusal {
 
     /// Says so to the client, and closes the connection: what follows a handshake that failed may
     /// be anything.
-    pub(super) fn response(&self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(self.body())));
+    pub(super) fn response(&self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -276,8 +277,8 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 pub(super) fn accepted(
     upgrade: Response<Empty<Bytes>>,
     subprotocol: Option<&'static str>,
-) -> Response<Full<Bytes>> {
-    let mut response = upgrade.map(|_| Full::default());
+) -> Response<Body> {
+    let mut response = upgrade.map(|_| Body::from(Bytes::new()));
     if let Some(subprotocol) = subprotocol {
         let value = HeaderValue::from_static(subprotocol);
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, value);

@@ -4,6 +4,7 @@
 //! the stream's is answered by the pages it was given.
 
 mod admission;
+mod body;
 mod door;
 mod forwarded;
 mod handshake;
@@ -28,8 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use fastwebsockets::upgrade::UpgradeFut;
-use http_body_util::Full;
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -42,13 +42,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits::{
-    ACCEPT_PAUSE, GATE_CONNECTIONS, HTTP_LIFE, HTTP_WRITE, LISTEN_BACKLOG, REQUEST_HEAD_MAX,
-    REQUEST_HEADERS_MAX,
+    ACCEPT_PAUSE, GATE_CONNECTIONS, HTTP_LIFE, HTTP_STALL, HTTP_WRITE, LISTEN_BACKLOG,
+    REQUEST_HEAD_MAX, REQUEST_HEADERS_MAX,
 };
 use crate::shard::command::{Arrival, Mailbox, Pass, Speech};
 use crate::socket;
 use crate::wire::close::CloseReason;
 use admission::Visit;
+use body::Taken;
+pub use body::{Body, Pieces};
 use door::Admitted;
 use handshake::{Refusal, Verdict};
 use strict::Strict;
@@ -142,7 +144,7 @@ pub trait Pages: Send + Sync + 'static {
         &self,
         request: Request<()>,
         caller: &Caller,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+    ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// Opens a listening socket.
@@ -232,10 +234,15 @@ impl<P: Pages> Gate<P> {
         let Ok(local) = stream.local_addr() else { return };
         let (gate, guest) = (self.clone(), Guest { caller, local, admitted });
         // It waits for its first answer; one that streams, until a shard has it.
-        let first = Cell::new(Some(waiting));
+        let (first, taken) = (Cell::new(Some(waiting)), Arc::new(Taken::default()));
+        let counter = taken.clone();
         let service = service_fn(move |request| {
-            let (gate, guest, waiting) = (gate.clone(), guest.clone(), first.take());
-            async move { Ok::<_, Infallible>(gate.answer(request, guest, waiting).await) }
+            let (gate, guest) = (gate.clone(), guest.clone());
+            let (waiting, counter) = (first.take(), counter.clone());
+            async move {
+                let answer = gate.answer(request, guest, waiting).await;
+                Ok::<_, Infallible>(answer.map(|body| body.counted(&counter)))
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -245,11 +252,16 @@ impl<P: Pages> Gate<P> {
             .serve_connection(TokioIo::new(Strict::new(stream)), service)
             .with_upgrades();
         tokio::pin!(connection);
-        let served = match timeout(HTTP_LIFE, connection.as_mut()).await {
-            Ok(served) => served,
-            Err(_) => {
-                connection.as_mut().graceful_shutdown();
-                timeout(HTTP_WRITE, connection).await.unwrap_or(Ok(()))
+        let mut life = HTTP_LIFE;
+        let served = loop {
+            match timeout(life, connection.as_mut()).await {
+                Ok(served) => break served,
+                // A download takes as long as its client takes it.
+                Err(_) if taken.has_grown() => life = HTTP_STALL,
+                Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    break timeout(HTTP_WRITE, connection).await.unwrap_or(Ok(()));
+                }
             }
         };
         if let Err(error) = served {
@@ -265,7 +277,7 @@ impl<P: Pages> Gate<P> {
         request: Request<Incoming>,
         mut guest: Guest,
         waiting: Option<Waiting>,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Body> {
         match self.judge(&request, &mut guest) {
             Ok(Wish::Page) => {
                 let unread = !request.body().is_end_stream();
@@ -302,7 +314,7 @@ impl<P: Pages> Gate<P> {
         }
     }
 
-    fn refuse(&self, refusal: &Refusal, caller: &Caller) -> Response<Full<Bytes>> {
+    fn refuse(&self, refusal: &Refusal, caller: &Caller) -> Response<Body> {
         self.refusals.handshake.fetch_add(1, Relaxed);
         if let Some(event) = refusal.event() {
             self.door.security.note(event, caller, &refusal.cause());
@@ -316,7 +328,7 @@ impl<P: Pages> Gate<P> {
         (speech, subprotocol): (Speech, Option<&'static str>),
         peer: SocketAddr,
         (pass, waiting): (Pass, Option<Waiting>),
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Body> {
         let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
             return Refusal::malformed("the handshake is incomplete").response();
         };

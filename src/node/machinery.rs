@@ -12,12 +12,13 @@ use tokio::sync::mpsc;
 use super::engine;
 use super::options::{EngineChoice, Options, Start};
 use super::recording::Recording;
+use super::recordings::{self, Recordings};
 use super::server::{Program, ServerError};
 use crate::clock::Now;
 use crate::feed::publisher::{self, FeedEvent, Handle, Publisher};
 use crate::ring::{Progresses, Ring, ring_from};
 use crate::shard::command::Mailbox;
-use crate::shard::course::Tape;
+use crate::shard::course::{Shelf, Tape};
 use crate::shard::{self, Shard};
 use crate::tape::recorder::Origin;
 use crate::wire::instrument::Directory;
@@ -38,6 +39,8 @@ pub(super) struct Machinery {
     pub(super) events: mpsc::UnboundedReceiver<FeedEvent>,
     /// The tape that it writes, where there is one.
     pub(super) tape: Option<Tape>,
+    /// What clients may have replayed besides, where there is anything.
+    pub(super) recordings: Option<Recordings>,
     /// The recorder, where there is one.
     pub(super) recording: Recording,
 }
@@ -73,6 +76,13 @@ pub(super) fn build(
         Some(record) => Some(Tape::of(&record.folder)?),
         None => None,
     };
+    let recordings = options.recordings.as_ref().map(|options| {
+        let failed = |error| ServerError::Recordings { folder: options.folder.clone(), error };
+        recordings::start(options).map_err(failed)
+    });
+    let recordings = recordings.transpose()?;
+    let shelf = recordings.as_ref().map(|recordings| Shelf::of(recordings.library.clone()));
+    let shelf = shelf.transpose()?;
     let mut shards = Vec::new();
     for id in 0..options.shards {
         let (poll, waker) = shard::run::poller()?;
@@ -82,6 +92,7 @@ pub(super) fn build(
             ring: ring.clone(),
             reader: ring.reader(),
             tape: tape.clone(),
+            shelf: shelf.clone(),
             directory: directory.clone(),
             mailbox: Mailbox::new(waker),
             poll,
@@ -111,7 +122,17 @@ pub(super) fn build(
     recording.start(recorder, directory, &progress, elastic)?;
     let threads = start_shards(shards, options.pin, engine)?;
     let publisher = publisher.start()?;
-    Ok(Machinery { mailboxes, threads, publisher, progress, ring, events, tape, recording })
+    Ok(Machinery {
+        mailboxes,
+        threads,
+        publisher,
+        progress,
+        ring,
+        events,
+        tape,
+        recordings,
+        recording,
+    })
 }
 
 fn start_shards(

@@ -7,6 +7,7 @@ mod machinery;
 pub mod options;
 pub mod record;
 mod recording;
+mod recordings;
 pub mod report;
 pub mod server;
 mod status;

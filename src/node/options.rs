@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::clock::UnixNanos;
 use crate::feed::source::Recording;
 pub use crate::gate::DoorRules;
 use crate::limits::ClientLimits;
@@ -42,6 +43,18 @@ pub struct Options {
     pub clients: ClientLimits,
     /// The tape that is recorded, where one is.
     pub record: Option<RecordOptions>,
+    /// What clients may have replayed besides, where anything is.
+    pub recordings: Option<RecordingsOptions>,
+}
+
+/// Where recordings are, and where copies of them are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingsOptions {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Where the copies of DBN files are; none: in a hidden folder of that one, or where that can't
+    /// be, in a temporary one.
+    pub cache: Option<PathBuf>,
 }
 
 /// How framed bytes reach the kernel.
@@ -89,6 +102,10 @@ pub enum FeedOptions {
     Replay {
         /// Recordings of any format, merged by time.
         files: Vec<Recording>,
+        /// Nothing before this index time, ns.
+        from: Option<UnixNanos>,
+        /// Nothing from this index time on, ns.
+        to: Option<UnixNanos>,
         /// How fast.
         speed: Speed,
         /// Longer holes are shortened to this.

@@ -1,13 +1,15 @@
 //! What runs, as its parts report it on demand: plain data for pages and metrics.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::http::Downloads;
 use crate::clock::UnixNanos;
 pub use crate::feed::publisher::FeedReport;
 pub use crate::shard::audience::Counts;
 pub use crate::shard::report::{Session, SessionSubscription, ShardReport};
-pub use crate::tape::desk::Contents;
+pub use crate::tape::library::Summary;
 pub use crate::tape::recorder::RecorderStatus;
 use crate::wire::instrument::Directory;
 
@@ -32,9 +34,20 @@ pub trait Status: Send + Sync {
     }
 
     /// What clients may have replayed, by name.
-    fn recordings(&self) -> impl Future<Output = Vec<(String, Arc<Contents>)>> + Send {
+    fn recordings(&self) -> impl Future<Output = Vec<Recording>> + Send {
         async { Vec::new() }
     }
+
+    /// Where a recording is read from, for a download.
+    ///
+    /// # Errors
+    /// [`Missing`].
+    fn recording(&self, _name: &str) -> Result<PathBuf, Missing> {
+        Err(Missing::Absent)
+    }
+
+    /// What is counted of downloads.
+    fn downloads(&self) -> &Arc<Downloads>;
 
     /// Connections that never reached a shard, by reason.
     fn refusals(&self) -> Vec<(&'static str, u64)>;
@@ -53,6 +66,28 @@ pub trait Status: Send + Sync {
 
     /// The last record of each schema of these instrument ids, published (with `ts_out`).
     fn last(&self, instruments: Vec<u32>) -> impl Future<Output = Vec<Vec<u8>>> + Send;
+}
+
+/// A recording that can't be downloaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// There is none of that name.
+    Absent,
+    /// It can't be read, or not yet; in words.
+    Unready(String),
+}
+
+/// A recording that clients may have replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Its name.
+    pub name: String,
+    /// `ready`, `preparing` or `refused`.
+    pub state: &'static str,
+    /// Why it is refused.
+    pub reason: Option<String>,
+    /// What it holds, as far as that is known.
+    pub summary: Summary,
 }
 
 /// What does not change while it runs.

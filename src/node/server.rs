@@ -67,6 +67,14 @@ pub enum ServerError {
     /// The tape that is to be recorded.
     #[error("can't record: {0}")]
     Tape(#[from] TapeError),
+    /// The recordings that clients may have replayed.
+    #[error("--recordings {}: {error}", folder.display())]
+    Recordings {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// The feeds.
     #[error(transparent)]
     Feed(#[from] DirectoryError),
@@ -123,6 +131,8 @@ pub fn run<S: AsyncFnMut()>(
         unready: Arc::default(),
         recorder: machinery.recording.watermark(),
         tape: machinery.tape.clone(),
+        library: machinery.recordings.as_ref().map(|recordings| recordings.library.clone()),
+        downloads: Arc::default(),
     };
     let door = Door::new(options.door.clone(), room(), running.security.clone());
     let gate = Arc::new(Gate {

@@ -1,24 +1,26 @@
 //! The running server as the pages see it: questions go to the threads that own the answers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
 use hyper::{Request, Response};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::http;
-use super::report::{Contents, FeedReport, Info, RecorderStatus, Session, ShardReport, Status};
+use super::http::{self, Downloads};
+use super::report::{
+    FeedReport, Info, Missing, RecorderStatus, Recording, Session, ShardReport, Status, Summary,
+};
 use crate::feed::publisher::Handle;
 use crate::gate::security::Security;
-use crate::gate::{Caller, Pages, Refusals};
+use crate::gate::{Body, Caller, Pages, Refusals};
 use crate::limits::RECORDING_LIVE;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::course::Tape;
 use crate::tape::desk::Found;
+use crate::tape::library::{Library, State};
 use crate::tape::recorder::Watermark;
 use crate::wire::instrument::Directory;
 
@@ -38,9 +40,24 @@ pub(super) struct Running {
     pub(super) unready: Arc<AtomicBool>,
     pub(super) recorder: Option<Arc<Watermark>>,
     pub(super) tape: Option<Tape>,
+    pub(super) library: Option<Arc<Library>>,
+    pub(super) downloads: Arc<Downloads>,
 }
 
 impl Running {
+    /// What the server itself has recorded so far; none where it doesn't record, nothing has been
+    /// recorded yet, or the disk does not answer.
+    async fn live(&self) -> Option<Summary> {
+        let tape = self.tape.as_ref()?;
+        let (reply, found) = oneshot::channel();
+        // A full queue drops the question, and with it the reply: the wait ends at once.
+        let _ = tape.desk.open(&tape.folder, Box::new(move |found| drop(reply.send(found))));
+        match timeout(PATIENCE, found).await {
+            Ok(Ok(Found::Tape(contents))) => Some(contents.summary()),
+            _ => None,
+        }
+    }
+
     /// Asks every shard, and returns the answers of those that gave one.
     async fn ask_all<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
         let asked: Vec<_> = self.shards.iter().map(|shard| ask(shard, &question)).collect();
@@ -88,16 +105,50 @@ impl Status for Running {
         self.recorder.as_ref().map(|watermark| watermark.status())
     }
 
-    async fn recordings(&self) -> Vec<(String, Arc<Contents>)> {
-        let Some(tape) = &self.tape else { return Vec::new() };
-        let (reply, found) = oneshot::channel();
-        // A full queue drops the question, and with it the reply: the wait ends at once.
-        let _ = tape.desk.open(&tape.folder, Box::new(move |found| drop(reply.send(found))));
-        match timeout(PATIENCE, found).await {
-            Ok(Ok(Found::Tape(contents))) => vec![(RECORDING_LIVE.to_owned(), contents)],
-            // Nothing has been recorded yet, or the disk does not answer.
-            _ => Vec::new(),
+    async fn recordings(&self) -> Vec<Recording> {
+        let mut all = Vec::new();
+        if let Some(summary) = self.live().await {
+            let (name, state, reason) = (RECORDING_LIVE.to_owned(), "ready", None);
+            all.push(Recording { name, state, reason, summary });
         }
+        let others = self.library.as_ref().map(|library| library.all()).unwrap_or_default();
+        all.extend(others.into_iter().map(|(name, entry)| match entry.state {
+            State::Ready { summary, .. } => {
+                Recording { name, state: "ready", reason: None, summary }
+            }
+            State::Preparing => {
+                let summary = Summary::default();
+                Recording { name, state: "preparing", reason: None, summary }
+            }
+            State::Refused(reason) => {
+                let (reason, summary) = (Some(reason), Summary::default());
+                Recording { name, state: "refused", reason, summary }
+            }
+        }));
+        all
+    }
+
+    fn recording(&self, name: &str) -> Result<PathBuf, Missing> {
+        if name == RECORDING_LIVE {
+            let tape = self.tape.as_ref().ok_or(Missing::Absent)?;
+            return Ok(tape.folder.to_path_buf());
+        }
+        let entry = self.library.as_ref().and_then(|library| library.get(name));
+        let entry = entry.ok_or(Missing::Absent)?;
+        match entry.state {
+            State::Ready { .. } => Ok(entry.path),
+            State::Preparing => {
+                let words = format!("recording {name:?} is still being read: try again soon");
+                Err(Missing::Unready(words))
+            }
+            State::Refused(why) => {
+                Err(Missing::Unready(format!("recording {name:?} can't be read: {why}")))
+            }
+        }
+    }
+
+    fn downloads(&self) -> &Arc<Downloads> {
+        &self.downloads
     }
 
     fn refusals(&self) -> Vec<(&'static str, u64)> {
@@ -137,7 +188,7 @@ impl Status for Running {
 }
 
 impl Pages for Running {
-    async fn answer(&self, request: Request<()>, _: &Caller) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<()>, _: &Caller) -> Response<Body> {
         http::answer(&request, self).await
     }
 }

@@ -17,6 +17,7 @@ use crate::shard::report::{Session, ShardReport};
 use crate::tape::desk::Found;
 use crate::wire::close::CloseReason;
 use crate::wire::encoding::Encoding;
+use crate::wire::error::ControlError;
 
 /// How often a full queue is tried, a millisecond apart.
 const INSISTENCE: u32 = 1_000;
@@ -128,7 +129,7 @@ pub enum Command {
         /// As of [`Command::Read`].
         session: u64,
         /// The recording, or why not.
-        opened: Result<Opened, String>,
+        opened: Result<Opened, ControlError>,
     },
     /// End the thread; what is left of connections is cut off.
     Stop,

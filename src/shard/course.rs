@@ -1,4 +1,5 @@
-//! Where a connection that is not live reads on: the ring, or the tape behind it.
+//! Where a connection that is not live reads on: the ring, or the tape behind it. And where replays
+//! read: that tape, or other recordings.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use crate::ring::Reader;
 use crate::shard::catalog::Catalog;
 use crate::tape::Block;
 use crate::tape::desk::Desk;
+use crate::tape::library::Library;
 use crate::wire::record;
 
 /// The tape that a recorder of this server writes, and who reads it for the shards.
@@ -27,6 +29,26 @@ pub struct Tape {
 /// A catalog that is kept while somebody uses it. Locked on the desk's thread alone.
 pub(super) type Roster = Arc<Mutex<Weak<Catalog>>>;
 
+/// Other recordings that clients may have replayed, and who reads them: a thread of its own, so
+/// that a large one keeps nobody from catching up.
+#[derive(Clone)]
+pub struct Shelf {
+    /// Who reads them.
+    pub desk: Desk,
+    /// The catalog that was used last.
+    pub(super) roster: Roster,
+}
+
+impl Shelf {
+    /// That of a library.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn of(library: Arc<Library>) -> io::Result<Self> {
+        Ok(Self { desk: Desk::start(library)?, roster: Roster::default() })
+    }
+}
+
 impl Tape {
     /// That in a folder, with a desk of its own.
     ///
@@ -34,7 +56,7 @@ impl Tape {
     /// The system has no thread to give.
     pub fn of(folder: &Path) -> io::Result<Self> {
         let (folder, roster) = (Arc::new(folder.to_owned()), Roster::default());
-        Ok(Self { desk: Desk::start()?, folder, roster })
+        Ok(Self { desk: Desk::start(Arc::default())?, folder, roster })
     }
 }
 

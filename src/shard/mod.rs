@@ -57,7 +57,7 @@ use crate::shard::cache::{Cache, Key};
 use crate::shard::catalog::Catalog;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::connection::{Connection, Farewell};
-use crate::shard::course::Tape;
+use crate::shard::course::{Shelf, Tape};
 use crate::shard::encode::Texts;
 use crate::shard::report::Tally;
 use crate::socket::write::{Engine, Readiness};
@@ -87,6 +87,8 @@ pub struct Parts {
     pub epoch: u64,
     /// The tape that is recorded, where one is.
     pub tape: Option<Tape>,
+    /// Other recordings that can be replayed, where there are any.
+    pub shelf: Option<Shelf>,
     /// Bounds on a client.
     pub limits: ClientLimits,
     /// Least time between two looks at the ring after one that brought something.
@@ -105,6 +107,7 @@ pub struct Shard<E = Readiness> {
 
     ring: Ring,
     tape: Option<Tape>,
+    shelf: Option<Shelf>,
     reader: Reader,
     progress: Progresses,
     elastic: bool,
@@ -163,6 +166,7 @@ impl<E: Engine> Shard<E> {
             reader: parts.reader,
             ring: parts.ring,
             tape: parts.tape,
+            shelf: parts.shelf,
             progress: parts.progress,
             elastic: parts.elastic,
             mailbox: parts.mailbox,

@@ -14,6 +14,7 @@ use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
+use super::library::{Library, State, Summary};
 use super::{Block, Cursor, Tape, TapeError};
 use crate::clock::UnixNanos;
 use crate::limits::{DESK_BLOCKS, DESK_CURSORS, DESK_QUEUE, DESK_TAPES};
@@ -47,6 +48,10 @@ pub enum Found {
     Gone(String),
     /// The tape can't be read there; in words.
     Failed(String),
+    /// There is no recording of this name; in words.
+    Absent(String),
+    /// It can't be replayed, or not yet; in words.
+    Unready(String),
 }
 
 /// What a tape holds, as of now.
@@ -68,11 +73,20 @@ pub struct Contents {
     pub instruments: Vec<Instrument>,
 }
 
+impl Contents {
+    /// In short.
+    pub fn summary(&self) -> Summary {
+        let Self { times, records, schemas, instruments, .. } = self;
+        Summary { times: *times, records: *records, schemas: *schemas, symbols: instruments.len() }
+    }
+}
+
 /// What is called with what was found, on the desk's thread.
 pub type Reply = Box<dyn FnOnce(Found) + Send>;
 
 enum What {
     Open,
+    Find(String),
     Read(From),
 }
 
@@ -89,14 +103,14 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Starts the thread.
+    /// Starts the thread, which looks recordings up in a library.
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(library: Arc<Library>) -> io::Result<Self> {
         let (sender, questions) = bounded(DESK_QUEUE);
-        let clerk =
-            Clerk { tapes: VecDeque::new(), cursors: VecDeque::new(), blocks: VecDeque::new() };
+        let (tapes, cursors, blocks) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        let clerk = Clerk { library, tapes, cursors, blocks };
         thread::Builder::new().name("desk".to_owned()).spawn(move || clerk.run(&questions))?;
         Ok(Self { questions: sender })
     }
@@ -117,6 +131,15 @@ impl Desk {
         self.put(Question { tape: tape.clone(), what: What::Open, reply })
     }
 
+    /// Asks what the recording of a name holds.
+    ///
+    /// # Errors
+    /// The queue is full: ask again later.
+    pub fn find(&self, name: &str, reply: Reply) -> Result<(), Full> {
+        let (tape, what) = (Arc::default(), What::Find(name.to_owned()));
+        self.put(Question { tape, what, reply })
+    }
+
     fn put(&self, question: Question) -> Result<(), Full> {
         self.questions.try_send(question).map_err(|_| Full)
     }
@@ -129,6 +152,7 @@ pub struct Full;
 
 /// Who sits behind it. What was used last stands at the back.
 struct Clerk {
+    library: Arc<Library>,
     tapes: VecDeque<(Arc<PathBuf>, Tape)>,
     cursors: VecDeque<(Arc<PathBuf>, Cursor)>,
     blocks: VecDeque<(Arc<PathBuf>, Block)>,
@@ -139,6 +163,7 @@ impl Clerk {
         while let Ok(Question { tape, what, reply }) = questions.recv() {
             let found = match what {
                 What::Open => self.open(&tape),
+                What::Find(name) => self.find(&name),
                 What::Read(from) => self.read(&tape, from),
             };
             reply(Self::told(found));
@@ -150,6 +175,20 @@ impl Clerk {
             Ok(found) => found,
             Err(gone @ TapeError::NotRetained { .. }) => Found::Gone(gone.to_string()),
             Err(failed) => Found::Failed(failed.to_string()),
+        }
+    }
+
+    fn find(&mut self, name: &str) -> Result<Found, TapeError> {
+        match self.library.get(name).map(|entry| entry.state) {
+            None => Ok(Found::Absent(format!("there is no recording {name:?}"))),
+            Some(State::Preparing) => {
+                let words = format!("recording {name:?} is still being read: try again soon");
+                Ok(Found::Unready(words))
+            }
+            Some(State::Refused(reason)) => {
+                Ok(Found::Unready(format!("recording {name:?} can't be replayed: {reason}")))
+            }
+            Some(State::Ready { tape, .. }) => self.open(&tape),
         }
     }
 

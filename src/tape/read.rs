@@ -289,6 +289,14 @@ impl Tape {
         Cursor::new(&self.folder, segment, walk, self.salvage, expected, 0)
     }
 
+    /// Behind this number there is no record with an index time before this one (ns); 0 where there
+    /// is none at all.
+    pub fn last_before(&self, time: UnixNanos) -> u64 {
+        let runs = self.readable().iter().flat_map(|segment| segment.index.runs.iter());
+        let early = runs.filter(|run| run.min_time.get() < time);
+        early.map(|run| run.last_seq.get()).max().unwrap_or(0)
+    }
+
     /// The newest number that was published, where the tape was ended in order.
     pub fn published(&self) -> Option<u64> {
         self.stubs.is_empty().then_some(self.segments.last()?.index.published?)

@@ -49,6 +49,7 @@ impl<E: Engine> Loopback<E> {
             id: 0,
             reader: ring.reader(),
             tape: None,
+            shelf: None,
             ring,
             directory,
             mailbox: mailbox.clone(),

@@ -12,6 +12,7 @@ mod pace;
 #[path = "../program/mod.rs"]
 mod program;
 mod recording;
+mod recordings;
 mod replay;
 mod requests;
 mod resume;

@@ -8,12 +8,10 @@ mod columns;
 #[cfg(not(feature = "parquet"))]
 #[path = "no_columns.rs"]
 mod columns;
-mod filter;
 mod pipe;
 mod progress;
 mod sink;
 mod source;
-mod when;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -21,12 +19,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use self::filter::Filter;
 use self::pipe::Exported;
 use self::sink::Form;
-use self::when::When;
 use super::Early;
+use crate::wire::filter::Filter;
 use crate::wire::record::Schema;
+use crate::wire::when::When;
 
 const EXAMPLE: &str = "\
 Examples:

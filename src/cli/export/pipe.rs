@@ -1,9 +1,8 @@
 //! From a source through the filter, with what is derived, into a sink.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
-use super::filter::Filter;
 use super::progress::Progress;
 use super::sink::{self, Form, Item, Sink};
 use super::source::Source;
@@ -13,6 +12,7 @@ use crate::clock::UnixNanos;
 use crate::feed::{Batch, Deriver};
 use crate::limits::BATCH_SLOTS;
 use crate::wire::file::{Contents, WriteError};
+use crate::wire::filter::Filter;
 use crate::wire::instrument::Instrument;
 use crate::wire::record::{Schema, index_ts, instrument_id};
 
@@ -93,28 +93,9 @@ pub(super) fn run(
 
 /// What the file will hold, as far as that is known now.
 fn contents(source: &dyn Source, plan: &Plan) -> Contents {
-    let Filter { from, to, .. } = plan.filter;
-    let known = source.contents();
-    let own = known.schema.filter(|_| !plan.derive);
-    let mut contents = Contents { schema: plan.filter.schema().or(own), ..known.clone() };
-    contents.spans.retain(|span| plan.filter.has_symbol(&span.symbol));
-    contents.symbols = always(source.instruments(), &contents, &plan.filter);
-    if contents.start > 0 {
-        contents.start = contents.start.max(from.unwrap_or(0));
-    }
-    if contents.end > 0 {
-        contents.end = contents.end.min(to.unwrap_or(u64::MAX));
-    }
-    contents
-}
-
-/// The instruments that are asked for and stand for their symbols on all days.
-fn always(known: &[Instrument], contents: &Contents, filter: &Filter) -> Vec<(String, u32)> {
-    let on_days: HashSet<u32, foldhash::fast::FixedState> =
-        contents.spans.iter().map(|span| span.id).collect();
-    let always = known.iter().filter(|known| !on_days.contains(&known.id));
-    let asked = always.filter(|known| filter.has_symbol(&known.symbol));
-    asked.map(|known| (known.symbol.clone(), known.id)).collect()
+    let contents = plan.filter.narrow(source.contents(), source.instruments());
+    let own = source.contents().schema.filter(|_| !plan.derive);
+    Contents { schema: plan.filter.schema().or(own), ..contents }
 }
 
 fn several(source: &dyn Source) -> Early {
@@ -166,7 +147,7 @@ impl Out {
         if contents.end == 0 {
             contents.end = last.saturating_add(1);
         }
-        contents.symbols = always(known, contents, &self.filter);
+        contents.symbols = self.filter.always(contents, known);
     }
 }
 

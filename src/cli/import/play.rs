@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::feed::replay::{Replay, ReplayOptions, Speed};
+use crate::feed::replay::{Replay, ReplayOptions};
 use crate::feed::source::{Recording, Tally};
 use crate::feed::{Batch, Feed, Next};
 use crate::wire::instrument::Instrument;
@@ -33,7 +33,7 @@ pub(super) fn play(
     each: &mut dyn FnMut(&Batch) -> Result<(), String>,
 ) -> Result<Played, String> {
     let files = recordings.to_vec();
-    let options = ReplayOptions { files, speed: Speed::Max, max_gap: None, looped: false };
+    let options = ReplayOptions { files, ..ReplayOptions::default() };
     let mut replay = Replay::open(options).map_err(|error| error.to_string())?;
     let mut instruments = replay.instruments();
     let progress = replay.progress();

@@ -25,7 +25,7 @@ use self::identity::{Identities, announce};
 use self::merge::{Merge, time_of};
 use self::names::Names;
 use self::pace::Pacer;
-use super::source::{Recording, Tally};
+use super::source::{How, Recording, Tally};
 use super::{Batch, Feed, FeedError, Next, Pace};
 use crate::clock::UnixNanos;
 use crate::limits::INSTRUMENTS_MAX;
@@ -35,6 +35,8 @@ use crate::wire::record::{rtype, rtype_of};
 
 /// Between two passes of a loop, so that one whose records all have the same time has a pace too.
 const LOOP_PAUSE_NS: u64 = 1_000_000;
+/// Records outside of the time that is wanted that one poll passes over.
+const PASSED_MAX: u32 = 16 << 10;
 
 /// How far a replay is, for a progress bar: written once a poll.
 #[derive(Debug, Default)]
@@ -43,6 +45,8 @@ pub struct Progress {
     pub records: AtomicU64,
     /// System and error messages skipped, over all passes.
     pub skipped: AtomicU64,
+    /// Index time of the last record played, ns.
+    pub time: AtomicU64,
     /// Bytes of the files that were read in this pass.
     pub bytes: AtomicU64,
     /// Bytes of all files.
@@ -60,6 +64,10 @@ pub struct Replay {
     /// When the next record is due, once that has been asked.
     due: Option<UnixNanos>,
     looped: bool,
+    /// Index times of the first record that is wanted, and of the first after the last.
+    window: (UnixNanos, UnixNanos),
+    /// Index time of the last record that was played.
+    newest: UnixNanos,
     played: u64,
     skipped: u64,
     /// `played` when this pass began.
@@ -80,7 +88,8 @@ impl Replay {
             return Err(ReplayError::NoFiles);
         }
         let name = name_of(&options.files);
-        let merge = Merge::open(options.files)?;
+        let files = within(options.files, options.from, options.to);
+        let merge = Merge::open(files)?;
         let mut names = Vec::new();
         for (source, recording) in merge.sources().iter().zip(merge.recordings()) {
             let missing = Names::are_missing(&**source);
@@ -103,6 +112,8 @@ impl Replay {
             pacer: Pacer::new(parts, gap),
             due: None,
             looped: options.looped,
+            window: (options.from.unwrap_or(0), options.to.unwrap_or(u64::MAX)),
+            newest: 0,
             played: 0,
             skipped: 0,
             before_pass: 0,
@@ -134,6 +145,7 @@ impl Replay {
 
     /// Plays what is due as far as there is room.
     fn play(&mut self, now: UnixNanos, out: &mut Batch) -> Result<Next, FileError> {
+        let mut passed = 0;
         loop {
             let Some(file) = self.merge.head()? else {
                 if self.begin_again()? {
@@ -142,6 +154,15 @@ impl Replay {
                 return Ok(Next::Ended);
             };
             let time = time_of(self.merge.source(file).record());
+            if self.is_outside(file, time) {
+                self.merge.advance();
+                passed += 1;
+                // The publisher has others to look after.
+                if passed == PASSED_MAX {
+                    return Ok(Next::Ready);
+                }
+                continue;
+            }
             let due = *self.due.get_or_insert_with(|| self.pacer.due(time));
             if due > now {
                 return Ok(Next::At(due));
@@ -152,6 +173,14 @@ impl Replay {
             self.due = None;
             self.merge.advance();
         }
+    }
+
+    /// Is the record that a file is at not of the time that is wanted? Mappings always are.
+    #[inline]
+    fn is_outside(&self, file: usize, time: Option<UnixNanos>) -> bool {
+        let (from, to) = self.window;
+        time.is_some_and(|time| time < from || time >= to)
+            && rtype_of(self.merge.source(file).record()) != rtype::SYMBOL_MAPPING
     }
 
     /// Plays the record that a file is at; false where there is no room for it.
@@ -178,6 +207,7 @@ impl Replay {
         source.set_instrument_id(id);
         out.push(source.record());
         self.played += 1;
+        self.newest = time;
         true
     }
 
@@ -224,6 +254,7 @@ impl Replay {
 
     fn report(&self) {
         self.progress.records.store(self.played, Ordering::Relaxed);
+        self.progress.time.store(self.newest, Ordering::Relaxed);
         self.progress.skipped.store(self.skipped, Ordering::Relaxed);
         self.progress.bytes.store(self.merge.bytes_read(), Ordering::Relaxed);
     }
@@ -256,6 +287,15 @@ impl Feed for Replay {
             FeedError { source_name: self.name(), reason }
         })
     }
+}
+
+/// Recordings of which only a part is wanted: a tape does not read the rest.
+fn within(files: Vec<Recording>, from: Option<UnixNanos>, to: Option<UnixNanos>) -> Vec<Recording> {
+    let part = |file: Recording| {
+        let how = How { from, to, ..(*file.how).clone() };
+        Recording { how: Arc::new(how), ..file }
+    };
+    files.into_iter().map(part).collect()
 }
 
 /// `replay A.dbn`, `replay A.dbn and 2 more`

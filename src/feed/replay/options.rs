@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::clock::UnixNanos;
 use crate::feed::source::Recording;
 use crate::wire::file::FileError;
 
@@ -11,11 +12,15 @@ const FACTORS: std::ops::RangeInclusive<f64> = 0.01..=1000.0;
 /// Parts of one that a factor is counted in, so that due times are whole-number arithmetic.
 pub(super) const PARTS: u64 = 1_000_000;
 
-/// What to replay.
-#[derive(Clone, Debug)]
+/// What to replay; by default all of it, once, as fast as it is taken.
+#[derive(Clone, Debug, Default)]
 pub struct ReplayOptions {
     /// The recordings, merged by time; where times are equal, the first of them first.
     pub files: Vec<Recording>,
+    /// Nothing before this index time, ns.
+    pub from: Option<UnixNanos>,
+    /// Nothing from this index time on, ns.
+    pub to: Option<UnixNanos>,
     /// How fast.
     pub speed: Speed,
     /// Holes in the recording that are longer are shortened to this, in the recording's time.
@@ -25,11 +30,12 @@ pub struct ReplayOptions {
 }
 
 /// How fast a recording is replayed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Speed {
     /// Keeping time, this many times as fast: 0.01 to 1000, counted in millionths.
     Factor(f64),
     /// As fast as the slowest subscriber takes it.
+    #[default]
     Max,
 }
 

@@ -3,6 +3,7 @@
 //! Merged by index time, with one id for each instrument, as a replay of the same files has them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::identity::{Identities, announce};
 use super::merge::{Merge, time_of};
@@ -10,7 +11,7 @@ use super::names::Names;
 use super::options::ReplayError;
 use super::scan;
 use crate::clock::UnixNanos;
-use crate::feed::source::Recording;
+use crate::feed::source::{How, Recording};
 use crate::wire::file::{Contents, FileError, Span};
 use crate::wire::instrument::Instrument;
 use crate::wire::record::{Schema, rtype, rtype_of};
@@ -33,10 +34,25 @@ impl Records {
     /// # Errors
     /// [`ReplayError`]: no file, or one that is no DBN.
     pub fn open(files: Vec<PathBuf>) -> Result<Self, ReplayError> {
+        Self::open_within(files, None, None)
+    }
+
+    /// The same, where nothing before an index time, and nothing from another one on, is wanted:
+    /// such records may be left out, and of a tape most of them are not even read.
+    ///
+    /// # Errors
+    /// As [`Records::open`].
+    pub fn open_within(
+        files: Vec<PathBuf>,
+        from: Option<UnixNanos>,
+        to: Option<UnixNanos>,
+    ) -> Result<Self, ReplayError> {
         if files.is_empty() {
             return Err(ReplayError::NoFiles);
         }
-        let merge = Merge::open(files.into_iter().map(Recording::from).collect())?;
+        let how = Arc::new(How { from, to, ..How::default() });
+        let recording = |path| Recording { how: how.clone(), ..Recording::from(path) };
+        let merge = Merge::open(files.into_iter().map(recording).collect())?;
         let mut names = Vec::new();
         for (source, recording) in merge.sources().iter().zip(merge.recordings()) {
             let missing = Names::are_missing(&**source);

@@ -97,7 +97,14 @@ impl Files {
     }
 
     fn open(&self, speed: Speed, max_gap: Option<Duration>, looped: bool) -> Replay {
-        let options = ReplayOptions { files: recordings(&self.paths), speed, max_gap, looped };
+        let options = ReplayOptions {
+            files: recordings(&self.paths),
+            speed,
+            max_gap,
+            looped,
+            from: None,
+            to: None,
+        };
         Replay::open(options).unwrap()
     }
 
@@ -337,7 +344,7 @@ fn damage_at_the_first_record_is_told_when_it_is_played() {
 fn what_can_not_begin_says_why() {
     let open = |files: Vec<PathBuf>, speed| {
         let files = recordings(&files);
-        let options = ReplayOptions { files, speed, max_gap: None, looped: false };
+        let options = ReplayOptions { files, speed, ..ReplayOptions::default() };
         Replay::open(options).err().unwrap().to_string()
     };
     assert!(open(vec![], Speed::Max).contains("no file"));

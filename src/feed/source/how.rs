@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::clock::UnixNanos;
 use crate::feed::decimal::{Decimal, decimal};
 use crate::feed::time::{Date, Zone};
 use crate::limits::SYMBOL_BYTES;
@@ -19,6 +20,10 @@ pub struct How {
     pub lots: Vec<(String, Lot)>,
     /// The file that maps the columns of a CSV.
     pub mapping: Option<PathBuf>,
+    /// Nothing before this index time is wanted: what can be passed over may be.
+    pub from: Option<UnixNanos>,
+    /// Nothing from this index time on is.
+    pub to: Option<UnixNanos>,
 }
 
 /// What one unit of an instrument's sizes is.

@@ -18,8 +18,8 @@ use crate::limits::{
     SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
 };
 use crate::node::options::{
-    Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, Options, RecordOptions, Speed,
-    Start,
+    Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, Options, RecordOptions,
+    RecordingsOptions, Speed, Start,
 };
 use crate::node::units;
 
@@ -42,6 +42,7 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
     }
     Ok(Options {
         record,
+        recordings: recordings(typed)?,
         listen: listen(typed)?,
         shards,
         ring_bytes: size(typed, "ring", RING_MIN..=RING_MAX)?,
@@ -61,6 +62,19 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         door: door::rules(typed)?,
         clients: clients(typed)?,
     })
+}
+
+/// What clients may have replayed besides, where anything is.
+fn recordings(typed: &Typed) -> Result<Option<RecordingsOptions>, ConfigError> {
+    let path = |key, without: &'static str| {
+        one(typed, key, |text| match text {
+            "" => Err(format!("it is the path of a folder, or {without}")),
+            _ if text == without => Ok(None),
+            path => Ok(Some(PathBuf::from(path))),
+        })
+    };
+    let (folder, cache) = (path("recordings", "none")?, path("recordings_cache", "auto")?);
+    Ok(folder.map(|folder| RecordingsOptions { folder, cache }))
 }
 
 /// What is recorded, where anything is.

@@ -9,6 +9,7 @@ use super::typed::{Given, Typed};
 use crate::feed::source::{How, HowError, Recording};
 use crate::node::options::{FeedOptions, Speed};
 use crate::node::units;
+use crate::wire::when::When;
 
 /// What `replay` plays.
 ///
@@ -24,7 +25,20 @@ pub(super) fn replay(typed: &Typed) -> Result<FeedOptions, ConfigError> {
         "none" => Ok(None),
         _ => units::duration(text).map(Some).map_err(|error| format!("{error}, or none")),
     })?;
+    let time = |key| {
+        one(typed, key, |text| match text {
+            "none" => Ok(None),
+            _ => text.parse::<When>().map(|when| Some(when.0)).map_err(|e| format!("{e}, or none")),
+        })
+    };
+    let (from, to) = (time("from")?, time("to")?);
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        let Given { texts, origin } = get(typed, "to");
+        return Err(bad("to", texts.join(","), origin, "it is not after from: nothing is between"));
+    }
     Ok(FeedOptions::Replay {
+        from,
+        to,
         files: texts.iter().map(|text| Recording::named(text, how.clone())).collect(),
         speed: one(typed, "speed", speed)?,
         max_gap,
@@ -52,6 +66,8 @@ pub(super) fn feed(typed: &Typed) -> Result<Option<FeedOptions>, ConfigError> {
     let files = files.map_err(|(text, reason)| bad("feed", text.clone(), origin, &reason))?;
     Ok((!files.is_empty()).then_some(FeedOptions::Replay {
         files,
+        from: None,
+        to: None,
         speed: Speed::Times(1.0),
         max_gap: None,
         repeat: false,

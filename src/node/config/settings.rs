@@ -153,7 +153,9 @@ use Group::{Clients, Door, Format, Log, Market, Recording, Server, Tape};
 /// Every setting. The defaults are those of [`limits`](crate::limits); a test holds them equal.
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
-    row(Recording, FILES, List, "FILE", "", "DBN files (v1 to v3), or FORMAT:FILE of another format; plain, zstd, gzip or xz; merged by time"),
+    row(Recording, FILES, List, "FILE|DIR", "", "DBN files (v1 to v3), folders of tapes, or FORMAT:FILE of another format; plain, zstd, gzip or xz; merged by time"),
+    row(Recording, "from", Text, "TIME|none", "none", "Only records from this time on (UTC, of their index time: ts_recv, else ts_event): 2023-12-25, 2023-12-25T22:00:00.5, or ns since 1970"),
+    row(Recording, "to", Text, "TIME|none", "none", "Only records before this time"),
     row(Recording, "speed", Text, "TIMES|max", "1", "Times its own pace, or as fast as the slowest subscriber takes it"),
     row(Recording, "max_gap", Text, "DURATION|none", "none", "Shorten longer holes to this"),
     row(Recording, "loop", Switch, "BOOL", "false", "Start over at the end"),
@@ -204,6 +206,9 @@ pub const SETTINGS: &[Setting] = &[
     row(Tape, "retain_bytes", Text, "SIZE|none", "none", "Remove the oldest files where all are more than this"),
     row(Tape, "retain_time", Text, "DURATION|none", "none", "Remove files whose records are all older than this"),
     row(Tape, "record_compress", Switch, "BOOL", "false", "Compress what is recorded with zstd"),
+
+    row(Server, "recordings", Text, "DIR|none", "none", "What clients may have replayed and download: the tapes and DBN files of this folder, which is watched"),
+    row(Server, "recordings_cache", Text, "DIR|auto", "auto", "Where DBN files of that folder are copied to, to be read from any time; auto: .broadtape in it, or a temporary folder where that can't be written"),
 
     row(Clients, "queue", Text, "SIZE", "1MiB", "Unsent bytes that a client may have before it counts as slow"),
     row(Clients, "heartbeat", Text, "DURATION", "1s", "Heartbeat on a quiet connection"),

@@ -5,6 +5,7 @@
 //! string in JSON, as on the stream.
 
 mod decimal;
+mod download;
 mod exposition;
 mod listing;
 mod metrics;
@@ -17,8 +18,6 @@ mod tests;
 
 use std::borrow::Cow;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     HeaderName, HeaderValue, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
@@ -29,6 +28,9 @@ use rand::rngs::SysRng;
 use serde::Serialize;
 
 use super::report::Status;
+use crate::gate::{Body, Pieces};
+
+pub use download::Downloads;
 use query::Query;
 use refusal::Refusal;
 
@@ -74,34 +76,49 @@ const PAGES: [(&str, Page); 11] = [
     ("/v1/stream", Page::Stream),
 ];
 
+/// What an answer carries.
+enum Payload {
+    Whole(Vec<u8>),
+    Pieces(Pieces),
+}
+
 /// A good answer.
 struct Reply {
     kind: &'static str,
-    body: Vec<u8>,
+    body: Payload,
     policy: Cow<'static, str>,
 }
 
 impl Reply {
     fn new(kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { kind, body: body.into(), policy: Cow::Borrowed(NO_CONTENT) }
+        let body = Payload::Whole(body.into());
+        Self { kind, body, policy: Cow::Borrowed(NO_CONTENT) }
     }
 }
 
 /// Answers a request that does not upgrade.
-pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<Full<Bytes>> {
+pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<Body> {
     let (code, Reply { kind, body, policy }) = match reply(request, status).await {
         Ok(reply) => (StatusCode::OK, reply),
         Err(refusal) => (refusal.status, Reply::new(JSON, refusal.body())),
     };
-    let length = body.len();
-    let body = if request.method() == Method::HEAD { Vec::new() } else { body };
-    let mut response = Response::new(Full::from(body));
+    let head = request.method() == Method::HEAD;
+    let (length, body) = match body {
+        Payload::Whole(body) => {
+            (Some(body.len()), Body::from(if head { Vec::new() } else { body }))
+        }
+        Payload::Pieces(_) if head => (None, Body::from(Vec::new())),
+        Payload::Pieces(pieces) => (None, Body::of(pieces)),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = code;
     let mut set = |name: HeaderName, value| {
         response.headers_mut().insert(name, value);
     };
     set(CONTENT_TYPE, HeaderValue::from_static(kind));
-    set(CONTENT_LENGTH, HeaderValue::from(length));
+    if let Some(length) = length {
+        set(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     set(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -122,14 +139,19 @@ pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<
 
 async fn reply<B, S: Status>(request: &Request<B>, status: &S) -> Result<Reply, Refusal> {
     let (path, query) = (request.uri().path(), request.uri().query());
-    let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == path) else {
+    let page = PAGES.iter().find(|(known, _)| *known == path).map(|(_, page)| page);
+    let file = path.strip_prefix(download::UNDER).filter(|file| !file.is_empty());
+    if page.is_none() && file.is_none() {
         return Err(not_found(path));
-    };
+    }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let message = format!("{path} answers GET and HEAD, not {}", request.method());
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
     let json = |body: Vec<u8>| Reply::new(JSON, body);
+    let Some(page) = page else {
+        return download::begin(file.unwrap_or_default(), query, status).await;
+    };
     match page {
         Page::Instruments => listing::instruments(query, status.directory()).map(json),
         Page::Last => listing::last(query, status).await.map(json),
@@ -162,7 +184,10 @@ async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refus
             let gate = [status.refusals(), status.security()];
             let page = metrics::page(status.info(), ready, &feed, &shards, &gate);
             let tape = recorder.map(|recorder| tape::page(&recorder));
-            Reply::new(PROMETHEUS, page + &tape.unwrap_or_default())
+            Reply::new(
+                PROMETHEUS,
+                page + &tape.unwrap_or_default() + &tape::downloads(status).await,
+            )
         }
         Page::Status => Reply::new(JSON, overview::status(status).await),
         Page::Latency => Reply::new(JSON, overview::latency(status).await),

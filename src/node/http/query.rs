@@ -74,7 +74,8 @@ impl Query {
         Ok(symbols)
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// A parameter as it was given.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
@@ -91,7 +92,7 @@ fn unknown(name: &str, known: &[&str]) -> Refusal {
 }
 
 /// `%41+b` → `A b`.
-fn decoded(text: &str) -> Result<String, Refusal> {
+pub(super) fn decoded(text: &str) -> Result<String, Refusal> {
     let malformed = || bad(format!("{text:?} is not percent-encoded UTF-8"));
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,12 +1,12 @@
 //! The recorder on the pages: its metrics, its part of `/v1/status`, and `/v1/recordings`.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::exposition::{Exposition, Kind};
-use crate::node::report::{Contents, RecorderStatus};
+use crate::node::report::{self, RecorderStatus, Status};
 use crate::wire::instrument::bit;
 use crate::wire::record::schemas;
 
@@ -74,6 +74,27 @@ pub(super) fn overview(recorder: &RecorderStatus) -> Recorder {
     }
 }
 
+/// What is counted of recordings and downloads.
+pub(super) async fn downloads(status: &impl Status) -> String {
+    let mut page = Exposition::default();
+    let (all, downloads) = (status.recordings().await, status.downloads());
+    let name = "broadtape_recordings";
+    page.family(name, Gauge, "Recordings that clients may have replayed, by state.");
+    for state in ["ready", "preparing", "refused"] {
+        let count = all.iter().filter(|recording| recording.state == state).count();
+        page.sample(name, &[("state", state)], count as u64);
+    }
+    for (name, help, count) in [
+        ("broadtape_downloads_total", "Downloads begun.", &downloads.begun),
+        ("broadtape_downloads_broken_total", "Downloads broken off.", &downloads.broken),
+        ("broadtape_download_bytes_total", "Bytes made for downloads.", &downloads.bytes),
+    ] {
+        page.family(name, Counter, help);
+        page.sample(name, &[], count.load(Relaxed));
+    }
+    page.finish()
+}
+
 #[derive(Serialize)]
 struct Recordings<'a> {
     recordings: Vec<Recording<'a>>,
@@ -88,20 +109,23 @@ struct Recording<'a> {
     records: Decimal,
     schemas: Vec<&'static str>,
     symbols: usize,
+    /// `ready`, `preparing` (it is still being read) or `refused`.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 /// `/v1/recordings`.
-pub(super) fn recordings(all: &[(String, Arc<Contents>)]) -> Vec<u8> {
-    let list = all.iter().map(|(name, contents)| Recording {
+pub(super) fn recordings(all: &[report::Recording]) -> Vec<u8> {
+    let list = all.iter().map(|report::Recording { name, state, reason, summary }| Recording {
         name,
-        start: contents.times.map(|(start, _)| Decimal(start)),
-        end: contents.times.map(|(_, end)| Decimal(end)),
-        records: Decimal(contents.records),
-        schemas: schemas()
-            .filter(|s| contents.schemas & bit(*s) != 0)
-            .map(|s| s.as_str())
-            .collect(),
-        symbols: contents.instruments.len(),
+        state,
+        reason: reason.as_deref(),
+        start: summary.times.map(|(start, _)| Decimal(start)),
+        end: summary.times.map(|(_, end)| Decimal(end)),
+        records: Decimal(summary.records),
+        schemas: schemas().filter(|s| summary.schemas & bit(*s) != 0).map(|s| s.as_str()).collect(),
+        symbols: summary.symbols,
     });
     super::json(&Recordings { recordings: list.collect() })
 }

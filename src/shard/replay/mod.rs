@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-pub(super) use play::Play;
+pub(super) use play::{Place, Play};
 
 use self::play::Pause;
 use crate::clock::{Now, UnixNanos, unix_now};
@@ -32,6 +32,7 @@ use crate::wire::batch;
 use crate::wire::error::{ControlError, ErrorCode};
 use crate::wire::instrument::Directory;
 use crate::wire::message;
+use crate::wire::position::Position;
 use crate::wire::replay::{self, Control, Granted, Replay, Then};
 use crate::wire::request::{Method, Request};
 use crate::wire::subscribe::Subscribe;
@@ -62,6 +63,20 @@ impl Opened {
     }
 }
 
+/// What the desk says of a recording that was to be opened.
+fn opened(found: Found, roster: &Roster) -> Result<Opened, ControlError> {
+    let (code, words) = match found {
+        Found::Tape(contents) => return Ok(Opened::new(contents, roster)),
+        Found::Absent(words) => (ErrorCode::UnknownRecording, words),
+        Found::Unready(words) => (ErrorCode::WrongState, words),
+        Found::Gone(words) | Found::Failed(words) => (ErrorCode::Internal, words),
+        Found::Block(_) | Found::End { .. } => {
+            (ErrorCode::Internal, "it can't be opened".to_owned())
+        }
+    };
+    Err(ControlError::new(code, words))
+}
+
 impl<E: Engine> Shard<E> {
     /// Takes a wish for a replay: the recording is opened first, and the answer comes with it.
     pub(in crate::shard) fn begin_replay(
@@ -84,25 +99,33 @@ impl<E: Engine> Shard<E> {
             let words = format!("{REPLAYS_MAX} replays run already: come back later");
             return Err(ControlError::new(ErrorCode::TooManyRequests, words));
         }
-        let Some(tape) = self.tape.clone().filter(|_| wish.recording == RECORDING_LIVE) else {
-            let words = format!("there is no recording {:?}", wish.recording);
-            return Err(ControlError::new(ErrorCode::UnknownRecording, words));
-        };
-        let (mailbox, session) = (self.mailbox.clone(), connection.session);
-        let roster = tape.roster.clone();
-        let reply = move |found: Found| {
-            let opened = match found {
-                Found::Tape(contents) => Ok(Opened::new(contents, &roster)),
-                Found::Gone(words) | Found::Failed(words) => Err(words),
-                Found::Block(_) | Found::End { .. } => Err("it can't be opened".to_owned()),
-            };
-            mailbox.insist(Command::Opened { token, session, opened });
-        };
-        tape.desk
-            .open(&tape.folder, Box::new(reply))
-            .map_err(|full| ControlError::new(ErrorCode::TooManyRequests, full.to_string()))?;
+        self.open_recording(token, &wish.recording)?;
         self.connections[token as usize].opening = Some(Box::new((request.clone(), time_in)));
         Ok(())
+    }
+
+    /// Has a recording opened where recordings are read.
+    fn open_recording(&self, token: u32, name: &str) -> Result<(), ControlError> {
+        let (mailbox, session) = (self.mailbox.clone(), self.connections[token as usize].session);
+        let reply = |roster: Roster| {
+            Box::new(move |found| {
+                let opened = opened(found, &roster);
+                mailbox.insist(Command::Opened { token, session, opened });
+            })
+        };
+        let asked = match (&self.tape, &self.shelf) {
+            (Some(tape), _) if name == RECORDING_LIVE => {
+                tape.desk.open(&tape.folder, reply(tape.roster.clone()))
+            }
+            (_, Some(shelf)) if name != RECORDING_LIVE => {
+                shelf.desk.find(name, reply(shelf.roster.clone()))
+            }
+            _ => {
+                let words = format!("there is no recording {name:?}");
+                return Err(ControlError::new(ErrorCode::UnknownRecording, words));
+            }
+        };
+        asked.map_err(|full| ControlError::new(ErrorCode::TooManyRequests, full.to_string()))
     }
 
     /// The recording that a client wants replayed has been opened.
@@ -110,15 +133,14 @@ impl<E: Engine> Shard<E> {
         &mut self,
         token: u32,
         session: u64,
-        opened: Result<Opened, String>,
+        opened: Result<Opened, ControlError>,
     ) {
         let there = |c: &&mut Connection| c.session == session && !c.is_closing();
         let connection = self.connections.get_mut(token as usize).filter(there);
         let Some(opening) = connection.and_then(|c| c.opening.take()) else { return };
         let (request, time_in) = *opening;
         let Method::Replay(wish) = &request.method else { return };
-        let failed = |words| ControlError::new(ErrorCode::Internal, words);
-        let granted = opened.map_err(failed).and_then(|opened| self.play_of(token, wish, &opened));
+        let granted = opened.and_then(|opened| self.play_of(token, wish, &opened));
         match granted {
             Err(error) => self.refuse(token, &request, time_in, &error),
             Ok((play, granted)) => {
@@ -156,11 +178,21 @@ impl<E: Engine> Shard<E> {
             // What can't be had live is said before, not after.
             self.plan(&live_wish(wish))?;
         }
+        let own = wish.recording == RECORDING_LIVE;
+        let desk = if own {
+            self.tape.as_ref().map(|tape| &tape.desk)
+        } else {
+            self.shelf.as_ref().map(|shelf| &shelf.desk)
+        };
+        let place = Place {
+            desk: desk.cloned(),
+            folder: contents.folder.clone(),
+            last_seq: if live && own { u64::MAX } else { contents.last_seq },
+            own,
+        };
         let connection = &mut self.connections[token as usize];
         let id = connection.next_replay;
         connection.next_replay += 1;
-        let last_seq = if live { u64::MAX } else { contents.last_seq };
-        let place = (contents.folder.clone(), last_seq);
         let mut play = Play::new(id, wish.clone(), place, catalog.clone(), interest);
         if live {
             play.subscription = Some(connection.next_id);
@@ -281,9 +313,9 @@ impl<E: Engine> Shard<E> {
 
     /// Has the next block read.
     fn read_on(&mut self, token: u32) {
-        let Some(tape) = self.tape.clone() else { return };
         let connection = &self.connections[token as usize];
         let Some(play) = &connection.replay else { return };
+        let Some(desk) = &play.place.desk else { return };
         let from = match play.passage.is_set() {
             true => From::After(play.passage.seq()),
             false => From::Near(play.from()),
@@ -293,7 +325,7 @@ impl<E: Engine> Shard<E> {
         let reply = Box::new(move |found| {
             mailbox.insist(Command::Read { token, session, errand, found });
         });
-        let asked = tape.desk.ask(&play.folder, from, reply).is_ok();
+        let asked = desk.ask(&play.place.folder, from, reply).is_ok();
         if let Some(play) = &mut self.connections[token as usize].replay {
             play.passage.asked = asked;
             play.reads = read;
@@ -325,7 +357,7 @@ impl<E: Engine> Shard<E> {
                 play.passage.take_hole();
             }
             Found::End { expected }
-                if play.wish.end == u64::MAX || play.wish.then != Then::Live =>
+                if !play.place.own || play.wish.end == u64::MAX || play.wish.then != Then::Live =>
             {
                 if !play.passage.is_set() {
                     play.passage = Passage::after(expected - 1);
@@ -333,7 +365,7 @@ impl<E: Engine> Shard<E> {
                 self.pass_over(token, now);
             }
             Found::End { .. } => play.passage.retry = Some(now.mono + TAPE_RETRY_READ),
-            Found::Tape(_) => {}
+            Found::Tape(_) | Found::Absent(_) | Found::Unready(_) => {}
             Found::Gone(words) | Found::Failed(words) => {
                 tracing::error!(reason = %words, "a replay can't go on");
                 let error = ControlError::new(ErrorCode::Internal, words);
@@ -346,19 +378,26 @@ impl<E: Engine> Shard<E> {
     /// A pass is over: what the client wants to follow, follows.
     fn pass_over(&mut self, token: u32, now: Now) {
         let Some(play) = &self.connections[token as usize].replay else { return };
-        let (id, completed, sent) = (play.id, play.completed(self.epoch), play.records);
+        let after = self.live_after(play);
+        let at = Position { epoch: self.epoch, seq: after };
+        let (id, completed, sent) = (play.id, play.completed(at), play.records);
         self.tell(token, |out| completed.write(out));
         match completed.then {
             // One that brings nothing would go round for ever without a pause.
             Then::Loop if sent > 0 => self.begin_pass(token, id),
             Then::Loop | Then::Stop => self.end_replay(token),
-            Then::Live => self.go_on_live(token, now),
+            Then::Live => self.go_on_live(token, after, now),
         }
     }
 
-    /// The replay's schemas and symbols become a live subscription, from the record after the last
-    /// one that was replayed.
-    fn go_on_live(&mut self, token: u32, now: Now) {
+    /// After which number the live stream goes on: behind the last record that was replayed, where
+    /// the recording is of this stream; else here and now.
+    fn live_after(&self, play: &Play) -> u64 {
+        if play.place.own { play.passage.seq() } else { self.reader.seq() }
+    }
+
+    /// The replay's schemas and symbols become a live subscription, from the record after this one.
+    fn go_on_live(&mut self, token: u32, after: u64, now: Now) {
         let Some(play) = self.connections[token as usize].replay.take() else { return };
         self.end_replay(token);
         let Some(subscription) = play.subscription else { return };
@@ -368,7 +407,6 @@ impl<E: Engine> Shard<E> {
                 return self.tell(token, |out| message::error(&error, now.unix, out));
             }
         };
-        let after = play.passage.seq();
         let known = self.catalog.count();
         let Self { connections, audiences, progress, id, .. } = self;
         let connection = &mut connections[token as usize];

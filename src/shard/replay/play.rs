@@ -12,6 +12,7 @@ use crate::shard::catalog::{Catalog, Index};
 use crate::shard::course::Passage;
 use crate::shard::encode::{Framer, Texts};
 use crate::shard::interest::Interest;
+use crate::tape::desk::Desk;
 use crate::wire::encoding::Encoding;
 use crate::wire::position::Position;
 use crate::wire::record::{self, Schema, UNDEF_TIMESTAMP};
@@ -50,6 +51,18 @@ pub(in crate::shard) enum Pause {
     Over,
 }
 
+/// Where a recording is.
+pub struct Place {
+    /// Who reads it.
+    pub desk: Option<Desk>,
+    /// Its tape.
+    pub folder: Arc<PathBuf>,
+    /// Nothing after this number is for the replay.
+    pub last_seq: u64,
+    /// Is it of the live stream, which goes on where it ends?
+    pub own: bool,
+}
+
 /// A replay.
 pub struct Play {
     /// Its number, unique on the connection.
@@ -64,8 +77,8 @@ pub struct Play {
     pub passage: Passage,
     /// Reads that were asked for: an answer to an earlier one than the last is of no use.
     pub reads: u64,
-    /// The recording.
-    pub folder: Arc<PathBuf>,
+    /// Where the recording is.
+    pub place: Place,
     /// Its instruments.
     catalog: Arc<Catalog>,
     interest: Interest,
@@ -73,8 +86,6 @@ pub struct Play {
     announced: HashSet<Index>,
     /// Nothing before this index time is for it: the start, or where it was sent to.
     from: UnixNanos,
-    /// Nothing after this number is for it.
-    last_seq: u64,
     pace: Pace,
     /// It waits to be told to go on.
     pub paused: bool,
@@ -95,7 +106,7 @@ impl Play {
     pub(in crate::shard) fn new(
         id: u32,
         wish: replay::Replay,
-        (folder, last_seq): (Arc<PathBuf>, u64),
+        place: Place,
         catalog: Arc<Catalog>,
         interest: Interest,
     ) -> Self {
@@ -108,12 +119,11 @@ impl Play {
             passes: 0,
             passage: Passage::default(),
             reads: 0,
-            folder,
+            place,
             catalog,
             interest,
             announced: HashSet::new(),
             from,
-            last_seq,
             pace,
             paused: false,
             steps: 0,
@@ -171,9 +181,10 @@ impl Play {
     }
 
     /// What is told at its end.
-    pub(in crate::shard) fn completed(&self, epoch: u64) -> Completed {
+    /// `at` is where the live stream goes on, where it does.
+    pub(in crate::shard) fn completed(&self, at: Position) -> Completed {
         let (replay, records, then) = (self.id, self.records, self.wish.then);
-        let at = (then == Then::Live).then_some(Position { epoch, seq: self.passage.seq() });
+        let at = (then == Then::Live).then_some(at);
         Completed { replay, records, span: self.span, then, at }
     }
 
@@ -195,7 +206,7 @@ impl Play {
             }
             let Some((seq, record)) = self.passage.peek() else { return Pause::Dry };
             let time = record::index_ts(&record);
-            if seq > self.last_seq || time > self.wish.end && time != UNDEF_TIMESTAMP {
+            if seq > self.place.last_seq || time > self.wish.end && time != UNDEF_TIMESTAMP {
                 return Pause::Over;
             }
             if time >= self.from && time != UNDEF_TIMESTAMP {

@@ -108,6 +108,7 @@ impl World {
             id: 0,
             reader: ring.reader(),
             tape: None,
+            shelf: None,
             ring,
             directory,
             mailbox: mailbox.clone(),

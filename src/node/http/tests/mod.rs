@@ -4,13 +4,14 @@ mod metrics;
 mod pages;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::{Request, Response, StatusCode};
 use serde_json::Value;
 
-use super::answer;
+use super::{Downloads, answer};
 use crate::clock::SECOND;
 use crate::latency::{Latency, Stage};
 use crate::node::report::{
@@ -23,6 +24,7 @@ struct Still {
     info: Info,
     directory: Directory,
     draining: bool,
+    downloads: Arc<Downloads>,
 }
 
 fn still() -> Still {
@@ -37,10 +39,14 @@ fn still() -> Still {
             .register(Instrument { id, publisher: 64000, symbol, tick, lot, schemas })
             .unwrap();
     }
-    Still { info, directory, draining: false }
+    Still { info, directory, draining: false, downloads: Arc::default() }
 }
 
 impl Status for Still {
+    fn downloads(&self) -> &Arc<Downloads> {
+        &self.downloads
+    }
+
     fn refusals(&self) -> Vec<(&'static str, u64)> {
         vec![("handshake_refused", 3)]
     }

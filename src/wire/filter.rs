@@ -1,17 +1,20 @@
-//! Which records are exported: by time, schema and symbol.
+//! Which records are asked for: by time, schema and symbol.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::when::When;
 use crate::clock::UnixNanos;
-use crate::wire::instrument::bit;
+use crate::wire::file::Contents;
+use crate::wire::instrument::{Instrument, bit};
 use crate::wire::record::{Schema, index_ts, instrument_id, is_tbbo, rtype_of, schema_of};
 use crate::wire::symbols::Pattern;
 
 /// What is asked for; all of it has to hold.
-pub(super) struct Filter {
-    pub(super) from: Option<UnixNanos>,
-    pub(super) to: Option<UnixNanos>,
+pub struct Filter {
+    /// Only records from this time on.
+    pub from: Option<UnixNanos>,
+    /// Only records before this time.
+    pub to: Option<UnixNanos>,
     /// Bits of schemas; none: all.
     schemas: Option<u32>,
     /// None: all.
@@ -21,9 +24,11 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// Of records from a time on, before another, of these schemas and symbols; none: all.
+    ///
     /// # Errors
     /// Where it lets nothing through.
-    pub(super) fn new(
+    pub fn new(
         from: Option<When>,
         to: Option<When>,
         schemas: &[Schema],
@@ -31,7 +36,7 @@ impl Filter {
     ) -> Result<Self, String> {
         let (from, to) = (from.map(|when| when.0), to.map(|when| when.0));
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
-            return Err("--to is not after --from: nothing lies between".to_owned());
+            return Err("the end is not after the start: nothing lies between".to_owned());
         }
         let mask = schemas.iter().fold(0, |mask, schema| mask | bit(*schema));
         Ok(Self {
@@ -43,30 +48,54 @@ impl Filter {
         })
     }
 
+    /// What it leaves of these contents, as far as that can be known. The instruments that it lets
+    /// through stand for their symbols on all days, where the contents have no days of them.
+    pub fn narrow(&self, known: &Contents, instruments: &[Instrument]) -> Contents {
+        let mut contents = Contents { schema: self.schema().or(known.schema), ..known.clone() };
+        contents.spans.retain(|span| self.has_symbol(&span.symbol));
+        contents.symbols = self.always(&contents, instruments);
+        if contents.start > 0 {
+            contents.start = contents.start.max(self.from.unwrap_or(0));
+        }
+        if contents.end > 0 {
+            contents.end = contents.end.min(self.to.unwrap_or(u64::MAX));
+        }
+        contents
+    }
+
+    /// The instruments that it lets through and that stand for their symbols on all days.
+    pub fn always(&self, contents: &Contents, instruments: &[Instrument]) -> Vec<(String, u32)> {
+        let on_days: HashSet<u32, foldhash::fast::FixedState> =
+            contents.spans.iter().map(|span| span.id).collect();
+        let always = instruments.iter().filter(|known| !on_days.contains(&known.id));
+        let asked = always.filter(|known| self.has_symbol(&known.symbol));
+        asked.map(|known| (known.symbol.clone(), known.id)).collect()
+    }
+
     /// Lets only this schema through.
-    pub(super) fn only(&mut self, schema: Schema) {
+    pub fn only(&mut self, schema: Schema) {
         self.schemas = Some(bit(schema));
     }
 
     /// The one schema that it lets through, where it is one.
-    pub(super) fn schema(&self) -> Option<Schema> {
+    pub fn schema(&self) -> Option<Schema> {
         let mask = self.schemas.filter(|mask| mask.is_power_of_two())?;
         Schema::try_from(mask.trailing_zeros() as u16).ok()
     }
 
     /// The schemas that it lets through.
-    pub(super) fn schemas(&self) -> u32 {
+    pub fn schemas(&self) -> u32 {
         self.schemas.unwrap_or(u32::MAX)
     }
 
     /// Does it let this symbol through?
-    pub(super) fn has_symbol(&self, symbol: &str) -> bool {
+    pub fn has_symbol(&self, symbol: &str) -> bool {
         self.patterns.is_empty() || self.patterns.iter().any(|pattern| pattern.matches(symbol))
     }
 
     /// Does it let this record's instrument through?
     #[inline]
-    pub(super) fn has_instrument(&mut self, record: &[u8], symbol: &str) -> bool {
+    pub fn has_instrument(&mut self, record: &[u8], symbol: &str) -> bool {
         if self.patterns.is_empty() {
             return true;
         }
@@ -79,9 +108,22 @@ impl Filter {
         has
     }
 
+    /// The same, where the instruments are known by a list.
+    pub fn has_instrument_of(&mut self, record: &[u8], instruments: &[Instrument]) -> bool {
+        if self.patterns.is_empty() {
+            return true;
+        }
+        let id = instrument_id(record);
+        if let Some(known) = self.ids.get(&id) {
+            return *known;
+        }
+        let symbol = instruments.iter().rev().find(|one| one.id == id);
+        self.has_instrument(record, symbol.map_or("", |one| &one.symbol))
+    }
+
     /// Does it let this record through, whose instrument it does?
     #[inline]
-    pub(super) fn has(&self, record: &[u8]) -> bool {
+    pub fn has(&self, record: &[u8]) -> bool {
         let schema = || {
             let own = schema_of(rtype_of(record)).map_or(0, bit);
             let tbbo = if is_tbbo(record) { bit(Schema::Tbbo) } else { 0 };

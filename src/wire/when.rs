@@ -6,7 +6,7 @@ use crate::clock::{SECOND, UnixNanos};
 
 /// A time, ns since the UNIX epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub(super) struct When(pub(super) UnixNanos);
+pub struct When(pub UnixNanos);
 
 impl FromStr for When {
     type Err = String;
