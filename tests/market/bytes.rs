@@ -95,7 +95,8 @@ fn times_are_the_intended_ones_and_arrivals_those_of_the_polls() {
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let shipped = include_str!("../../feeds/digests.txt").lines();
-    let shipped: Vec<_> = shipped.filter(|line| !line.starts_with('#')).collect();
+    let is_scenario = |line: &&str| !line.starts_with('#') && !line.contains(".dbn");
+    let shipped: Vec<_> = shipped.filter(is_scenario).collect();
     let found = SCENARIOS.map(|scenario| {
         let (mut crc, mut records) = (crc32fast::Hasher::new(), 0);
         let mut sim = market(scenario, 50, 1_000, 42);
