@@ -4,6 +4,7 @@
 
 mod facts;
 mod live;
+mod odd;
 #[path = "../program/mod.rs"]
 mod program;
 mod refusals;

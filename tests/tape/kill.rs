@@ -59,7 +59,7 @@ fn run(tape: &Path, durability: &str, batches: u32) -> (Subscriber, u64) {
 }
 
 /// Holds the tape against what was received and what was counted; returns its newest number.
-fn check(folder: &Path, subscriber: &Subscriber, counted: u64) -> u64 {
+pub(crate) fn check(folder: &Path, subscriber: &Subscriber, counted: u64) -> u64 {
     let tape = Tape::open(folder).unwrap();
     assert!(tape.damage().is_empty(), "{:?}", tape.damage());
     assert!(tape.last_seq() >= counted, "{} < {counted}", tape.last_seq());

@@ -4,6 +4,7 @@
 
 mod again;
 mod commands;
+mod disk;
 mod kill;
 #[path = "../program/mod.rs"]
 mod program;

@@ -1,0 +1,137 @@
+//! A disk that is full, and a folder that vanishes, under a server that records: streaming goes on,
+//! it is told, and once the disk is back the tape has all that the ring still had.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use broadtape::tape::Tape;
+use serde_json::Value;
+
+use crate::kill::check;
+use crate::program::{Program, broadtape, skip};
+use crate::subscriber::Subscriber;
+
+/// A file system of its own, of a few MiB; unmounted when dropped.
+struct Small(PathBuf);
+
+impl Small {
+    /// Mounts one; none where we may not.
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir(at).unwrap();
+        if !mount(at, "size=3m") {
+            skip("no tmpfs can be mounted");
+            return None;
+        }
+        Some(Self(at.to_owned()))
+    }
+
+    fn grow(&self) {
+        assert!(mount(&self.0, "remount,size=200m"));
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // What still holds it open lets go of it later.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+fn mount(at: &Path, options: &str) -> bool {
+    let mut command = Command::new("mount");
+    command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+fn server(tape: &Path) -> Program {
+    let record = ["serve", "--log", "error", "--rate", "20000", "--record", tape.to_str().unwrap()];
+    let more = ["--durability", "interval=5ms", "--segment-bytes", "1MiB", "--drain", "0s"];
+    Program::start(&[&record[..], &more].concat())
+}
+
+fn recorder(server: &Program) -> Value {
+    server.get("/v1/status")["recorder"].clone()
+}
+
+fn recorded(server: &Program) -> u64 {
+    recorder(server)["recorded_seq"].as_str().unwrap().parse().unwrap()
+}
+
+/// Reads until the recorder is as it is to be; what it then says of itself.
+fn until(server: &Program, subscriber: &mut Subscriber, right: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let recorder = recorder(server);
+        if right(&recorder) {
+            return recorder;
+        }
+        for _ in 0..16 {
+            subscriber.read();
+        }
+    }
+}
+
+/// It has failed, and says so.
+fn failed(recorder: &Value) -> bool {
+    recorder["failure"].is_string()
+}
+
+/// Reads so many more records, and waits until all of them are recorded.
+fn catch_up(server: &Program, subscriber: &mut Subscriber, records: usize) -> u64 {
+    let enough = subscriber.records.len() + records;
+    while subscriber.records.len() < enough {
+        subscriber.read();
+    }
+    let due = subscriber.began + enough as u64;
+    while recorded(server) < due {
+        subscriber.read();
+    }
+    recorded(server)
+}
+
+fn is_whole(tape: &Path) {
+    let output = broadtape().args(["verify", tape.to_str().unwrap()]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.ends_with("whole\n"), "{said}");
+}
+
+#[test]
+fn a_full_disk_interrupts_the_tape_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Small::mount(&folder.path().join("disk")) else { return };
+    let tape = disk.0.join("tape");
+    let server = server(&tape);
+    let mut subscriber = Subscriber::new(&server);
+    let full = until(&server, &mut subscriber, failed);
+    assert!(full["failure"].to_string().contains("No space left on device"), "{full}");
+    let before = subscriber.records.len();
+    while subscriber.records.len() < before + 5_000 {
+        subscriber.read();
+    }
+    disk.grow();
+    until(&server, &mut subscriber, |recorder| !failed(recorder));
+    let counted = catch_up(&server, &mut subscriber, 5_000);
+    let state = recorder(&server);
+    assert_eq!((&state["holes"], &state["lost"]), (&"0".into(), &"0".into()), "{state}");
+    assert!(server.stop().success());
+    check(&tape, &subscriber, counted);
+    is_whole(&tape);
+}
+
+#[test]
+fn a_folder_that_vanishes_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let tape = folder.path().join("tape");
+    let server = server(&tape);
+    let mut subscriber = Subscriber::new(&server);
+    catch_up(&server, &mut subscriber, 2_000);
+    fs::remove_dir_all(&tape).unwrap();
+    // It may be back before anybody looks: that it failed is counted.
+    let back = |recorder: &Value| recorder["failures"] != "0" && !failed(recorder);
+    until(&server, &mut subscriber, back);
+    let counted = catch_up(&server, &mut subscriber, 5_000);
+    assert!(server.stop().success());
+    let tape = Tape::open(&tape).unwrap();
+    assert!(tape.damage().is_empty() && tape.last_seq() >= counted, "{:?}", tape.damage());
+    assert!(tape.records() > 5_000);
+}
