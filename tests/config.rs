@@ -24,6 +24,26 @@ fn flag(key: &'static str, value: &str) -> Flags {
     vec![(key, vec![value.to_owned()])]
 }
 
+#[test]
+fn a_part_of_a_recording_is_from_one_time_to_a_later_one() {
+    let load = |from: &str, to: &str| {
+        let given = [("files", "a.dbn"), ("from", from), ("to", to)];
+        let flags = given.map(|(key, value)| (key, vec![value.to_owned()])).to_vec();
+        Config::load(Command::Replay, flags, [], None).map(|config| config.feed)
+    };
+    let Ok(FeedOptions::Replay { from, to, .. }) = load("2023-12-25T22:00", "none") else {
+        panic!("it is a time")
+    };
+    assert_eq!((from, to), (Some(1_703_541_600_000_000_000), None));
+    for (from, to, right) in [
+        ("2023-12-25", "2023-12-25", "it is not after from"),
+        ("yesterday", "none", "or nanoseconds since the UNIX epoch, or none"),
+    ] {
+        let error = load(from, to).unwrap_err().to_string();
+        assert!(error.contains(right), "{error}");
+    }
+}
+
 fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

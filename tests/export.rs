@@ -253,7 +253,11 @@ fn what_cannot_be_done_is_said_and_leaves_nothing() {
     assert!(words.contains("mbp-10"), "{words}");
     let empty = tempfile::tempdir().unwrap();
     let (words, code) = said(&[empty.path()], "x.dbn", &[]);
-    assert!(words.contains("no tape in it, no .dbn or .dbn.zst file") && code == 1, "{words}");
+    assert!(
+        words.contains("there is no tape in this folder (no file NUMBER.tape), and no .dbn")
+            && code == 1,
+        "{words}"
+    );
     let cut = empty.path().join("cut.dbn");
     let whole = zstd::decode_all(File::open(&trades).unwrap()).unwrap();
     fs::write(&cut, &whole[..whole.len() - 7]).unwrap();

@@ -7,6 +7,7 @@
 mod bench;
 mod client;
 mod export;
+mod given;
 mod import;
 mod inspect;
 mod logging;

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Output;
 
+use broadtape::wire::record::index_ts;
+
 use crate::program::{Program, broadtape};
 
 /// Waits until so much has been recorded.
@@ -60,6 +62,43 @@ fn what_is_recorded_played_and_recorded_again_is_the_same() {
     assert_eq!(before.len(), after.len());
     let other = before.iter().zip(&after).position(|(a, b)| a != b);
     assert_eq!(other, None, "the first record that differs");
+
+    // A part of it: from the first record of its second half on, up to the last but a few.
+    let time = |at: usize| index_ts(&before[at]);
+    let (from, to) = (time(before.len() / 2), time(before.len() - 50));
+    let within = ["--from", &from.to_string(), "--to", &to.to_string()];
+    let part = ["--record", &text("third"), "--drain", "0s"];
+    let player = Program::start(&[&playing[..], &within, &part].concat());
+    assert!(player.ended().success());
+    run(&["export", &text("third"), "-o", &text("third.dbn")]);
+    let right = before.iter().filter(|record| (from..to).contains(&index_ts(record)));
+    assert!(right.eq(&bare(&path("third.dbn"))), "from and to");
+    let said = run(&["inspect", &first, "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(report[0]["format"], "tape");
+    assert_eq!(report[0]["schemas"]["trades"], trades(&before).to_string(), "{report}");
+}
+
+/// How many of them are trades.
+fn trades(records: &[Vec<u8>]) -> usize {
+    records.iter().filter(|record| record[1] == 0).count()
+}
+
+#[test]
+fn a_folder_of_files_is_played_and_shown_as_one_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let feeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("feeds");
+    let playing = ["replay", feeds.to_str().unwrap(), "--speed", "max", "--exit", "--drain", "0s"];
+    let player = Program::start(&[&playing[..], &["--record", &text("tape")]].concat());
+    assert!(player.ended().success());
+    run(&["export", &text("tape"), "-o", &text("a.dbn")]);
+    run(&["export", feeds.to_str().unwrap(), "-o", &text("b.dbn")]);
+    let count = |name: &str| {
+        let said = run(&["inspect", "--json", &text(name)]);
+        serde_json::from_slice::<serde_json::Value>(&said.stdout).unwrap()[0]["records"].clone()
+    };
+    assert_eq!((count("a.dbn"), count("b.dbn")), ("10597".into(), "10597".into()));
 }
 
 #[test]

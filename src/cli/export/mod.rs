@@ -85,7 +85,8 @@ pub(super) fn run(args: &ExportArgs) -> ExitCode {
 fn export(args: &ExportArgs) -> Result<Exported, Early> {
     let form = Form::of(&args.output).map_err(Early::Usage)?;
     let filter = Filter::new(args.from, args.to, &args.schema, &args.symbols);
-    let filter = filter.map_err(Early::Usage)?;
+    let wrong = |_| Early::Usage("--to is not after --from: nothing lies between".to_owned());
+    let filter = filter.map_err(wrong)?;
     let source = source::open(&args.files).map_err(Early::Failed)?;
     let plan = pipe::Plan { form, filter, derive: args.derive, force: args.force };
     pipe::run(source, plan, &args.output)

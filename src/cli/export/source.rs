@@ -1,9 +1,10 @@
 //! Where exported records come from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::clock::UnixNanos;
 use crate::feed::replay::Records;
+use crate::feed::source::found_in;
 use crate::wire::file::Contents;
 use crate::wire::instrument::Instrument;
 
@@ -73,39 +74,11 @@ pub(super) fn open(named: &[PathBuf]) -> Result<Box<dyn Source>, String> {
     let mut files = Vec::new();
     for path in named {
         if path.is_dir() {
-            files.extend(folder(path)?);
+            files.extend(found_in(path).map_err(|error| error.to_string())?);
         } else {
             files.push(path.clone());
         }
     }
     let records = Records::open(files).map_err(|error| error.to_string())?;
     Ok(Box::new(records))
-}
-
-/// Has a server recorded to this folder?
-fn is_tape(folder: &Path) -> bool {
-    let tape = |entry: std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "tape");
-    std::fs::read_dir(folder).is_ok_and(|mut all| all.any(|entry| entry.is_ok_and(tape)))
-}
-
-/// The DBN files of a folder, by name; the folder itself where it is a tape.
-fn folder(path: &Path) -> Result<Vec<PathBuf>, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut files = Vec::new();
-    if is_tape(path) {
-        return Ok(vec![path.to_owned()]);
-    }
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let file = entry.map_err(failed)?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let hidden = name.starts_with('.');
-        if !hidden && (name.ends_with(".dbn") || name.ends_with(".dbn.zst")) {
-            files.push(file);
-        }
-    }
-    if files.is_empty() {
-        return Err(format!("{}: no tape in it, no .dbn or .dbn.zst file", path.display()));
-    }
-    files.sort();
-    Ok(files)
 }

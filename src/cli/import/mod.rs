@@ -11,7 +11,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::Early;
-use crate::feed::source::{Format, How, Recording};
+use super::given::Given;
+use crate::feed::source::{Format, Recording};
 use crate::wire::file::{Contents, Writer};
 use crate::wire::record::{rtype, rtype_of};
 use play::play;
@@ -53,27 +54,6 @@ pub(super) struct ImportArgs {
     given: Given,
 }
 
-/// What a format does not say by itself.
-#[derive(Args, Debug)]
-struct Given {
-    /// Day of itch and lobster files, which have times of day only: 2019-12-30
-    #[arg(long, value_name = "DAY")]
-    date: Option<String>,
-    /// Zone of times of day (New York by default) and of csv files (UTC by default)
-    #[arg(long, value_name = "ZONE")]
-    tz: Option<String>,
-    /// Symbol of lobster files, where their name doesn't say it
-    #[arg(long, value_name = "NAME")]
-    symbol: Option<String>,
-    /// One unit of the sizes of an instrument of an exchange; skip leaves it out; may be repeated
-    /// [default: the finest that its file has]
-    #[arg(long = "lot", value_name = "SYMBOL=SIZE|skip")]
-    lots: Vec<String>,
-    /// Which column of a csv file is what, as TOML
-    #[arg(long, value_name = "FILE")]
-    mapping: Option<PathBuf>,
-}
-
 /// Runs it: the report goes to standard output, progress to standard error.
 pub(super) fn run(args: ImportArgs) -> ExitCode {
     match import(args) {
@@ -109,22 +89,7 @@ fn import(args: ImportArgs) -> Result<(), Early> {
 
 /// What is to be read.
 fn recordings(args: &ImportArgs) -> Result<Vec<Recording>, Early> {
-    let usage = |error: &dyn std::fmt::Display| Early::Usage(format!("--{error}"));
-    let given = &args.given;
-    let mut how = How { mapping: given.mapping.clone(), ..How::default() };
-    if let Some(symbol) = &given.symbol {
-        how.set_symbol(symbol).map_err(|error| usage(&error))?;
-    }
-    if let Some(date) = &given.date {
-        how.set_date(date).map_err(|error| usage(&error))?;
-    }
-    if let Some(zone) = &given.tz {
-        how.set_zone(zone).map_err(|error| usage(&error))?;
-    }
-    for lot in &given.lots {
-        how.add_lot(lot).map_err(|error| usage(&error))?;
-    }
-    let (format, how) = (args.format, Arc::new(how));
+    let (format, how) = (args.format, Arc::new(args.given.how()?));
     if args.arbitrate {
         return Ok(vec![Recording { format, paths: args.files.clone(), how }]);
     }

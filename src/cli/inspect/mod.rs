@@ -1,4 +1,4 @@
-//! `broadtape inspect`: what is in a DBN file, or in a capture.
+//! `broadtape inspect`: what is in a recording of any format, or in a capture.
 
 mod activity;
 mod capture;
@@ -6,35 +6,46 @@ mod print;
 mod report;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use report::Report;
 
-/// Shows what is in DBN files: schemas, instruments, counts, times, rates, and damage; and in
+use super::given::Given;
+use crate::feed::source::Recording;
+
+/// Shows what is in recordings: schemas, instruments, counts, times, rates, and damage; and in
 /// captures of MoldUDP64, IEX-TP and CME MDP 3: lines, holes, and what both lines together bring.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  broadtape inspect ES.mbp-1.dbn.zst\n\n\
-    Exit code 1 where a file is damaged or no DBN; what can be read of it is shown.")]
+#[command(after_help = "Examples:\n  broadtape inspect ES.mbp-1.dbn.zst tape/\n  \
+    broadtape inspect itch:12302019.NASDAQ_ITCH50.gz --date 2019-12-30\n\n\
+    Exit code 1 where one is damaged or no recording; what can be read of it is shown.")]
 pub(super) struct InspectArgs {
-    /// DBN files: versions 1 to 3, with metadata or fragments; captures: pcap, pcapng; plain, zstd,
-    /// gzip or xz
+    /// DBN files: versions 1 to 3, with metadata or fragments; captures: pcap, pcapng; FORMAT:FILE
+    /// of another format; plain, zstd, gzip or xz; folders of tapes
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    files: Vec<String>,
     /// Print one JSON document instead
     #[arg(long)]
     json: bool,
     /// Show all instruments, not only the busiest
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    given: Given,
 }
 
 /// Runs it: the report goes to standard output, progress to standard error. Fails where a file is
 /// damaged or no DBN.
 pub(super) fn run(args: &InspectArgs) -> ExitCode {
-    let reports: Vec<Report> = args.files.iter().map(|file| Report::of(file)).collect();
+    let how = match args.given.how() {
+        Ok(how) => Arc::new(how),
+        Err(early) => return early.exit(),
+    };
+    let named = |file: &String| Report::of(&Recording::named(file, how.clone()));
+    let reports: Vec<Report> = args.files.iter().map(named).collect();
     let sound = reports.iter().all(|report| report.damage.is_none());
     match write(args, &reports, &mut io::stdout().lock()) {
         Ok(()) if sound => ExitCode::SUCCESS,

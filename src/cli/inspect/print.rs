@@ -18,7 +18,7 @@ pub(super) fn report(report: &Report, all: bool, out: &mut impl Write) -> io::Re
         return self::capture(capture, out);
     }
     let damage = report.damage.as_deref().unwrap_or_default();
-    if report.version == 0 {
+    if report.version == 0 && report.format.is_none() {
         return writeln!(out, "  refused    {damage}");
     }
     summary(report, out)?;
@@ -29,7 +29,10 @@ pub(super) fn report(report: &Report, all: bool, out: &mut impl Write) -> io::Re
 
 fn summary(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let form = if report.metadata { "" } else { ", fragment without metadata" };
-    writeln!(out, "  format     DBN version {}{form}", report.version)?;
+    match report.format {
+        Some(format) => writeln!(out, "  format     {format}")?,
+        None => writeln!(out, "  format     DBN version {}{form}", report.version)?,
+    }
     if !report.dataset.is_empty() {
         writeln!(out, "  dataset    {}", report.dataset)?;
     }

@@ -1,4 +1,4 @@
-//! Reads a file once and counts what is in it.
+//! Reads a recording once and counts what is in it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,6 +12,7 @@ use super::capture::Capture;
 use crate::clock::{SECOND, UnixNanos};
 use crate::feed::replay::names::{Named, Names};
 use crate::feed::replay::scan::{Found, scan};
+use crate::feed::source::{Format, Recording, Source};
 use crate::wire::file::{FileError, Reader};
 use crate::wire::record::{UNDEF_TIMESTAMP, index_ts, rtype, rtype_of, schema_of};
 
@@ -25,6 +26,9 @@ pub(super) struct Report {
     /// Bytes, as it is stored.
     #[serde(serialize_with = "text")]
     pub(super) bytes: u64,
+    /// Of another format than DBN: which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) format: Option<&'static str>,
     /// DBN version that it is stored in; 0 where it is no DBN.
     pub(super) version: u8,
     /// Has it metadata?
@@ -84,10 +88,14 @@ pub(super) struct Times {
 }
 
 impl Report {
-    /// Reads a file as far as it can be read.
-    pub(super) fn of(path: &Path) -> Self {
-        let mut report = Self { file: path.display().to_string(), ..Self::default() };
-        if let Err(error) = report.read(path) {
+    /// Reads a recording as far as it can be read.
+    pub(super) fn of(recording: &Recording) -> Self {
+        let mut report = Self { file: recording.name(), ..Self::default() };
+        let read = match (recording.format, &recording.paths[..]) {
+            (Format::Dbn, [path]) => report.read(path),
+            _ => report.read_other(recording),
+        };
+        if let Err(error) = read {
             report.damage = Some(format!("{}{}", error.place, error.fault));
         }
         report.times.close();
@@ -112,12 +120,27 @@ impl Report {
         } else {
             Found::default()
         };
+        let read = self.count_all(&mut reader, found);
+        self.version = reader.version();
+        read
+    }
+
+    /// Reads one that is no DBN.
+    fn read_other(&mut self, recording: &Recording) -> Result<(), FileError> {
+        let mut source = recording.open()?;
+        self.format = Some(recording.format.name());
+        self.bytes = source.size();
+        self.dataset = recording.format.dataset().to_owned();
+        let found = if Names::are_missing(&*source) { scan(recording)? } else { Found::default() };
+        self.count_all(&mut *source, found)
+    }
+
+    fn count_all(&mut self, source: &mut dyn Source, found: Found) -> Result<(), FileError> {
         let bar = bar(self.bytes);
         let mut counts = [0; 256];
-        let read = self.count(&mut reader, found, &mut counts, &bar);
+        let read = self.count(source, found, &mut counts, &bar);
         bar.finish_and_clear();
-        self.version = reader.version();
-        self.records = reader.records();
+        self.records = source.records();
         for (kind, count) in (0..=u8::MAX).zip(counts).filter(|(_, count)| *count > 0) {
             self.schemas.insert(name_of(kind), count);
         }
@@ -126,7 +149,7 @@ impl Report {
 
     fn count(
         &mut self,
-        reader: &mut Reader,
+        reader: &mut dyn Source,
         found: Found,
         counts: &mut [u64; 256],
         bar: &ProgressBar,
@@ -255,7 +278,7 @@ mod tests {
             file.write_all(bytes_of(&trade(id, ts))).unwrap();
         }
         file.write_all(&[12, 0, 0]).unwrap();
-        let report = Report::of(file.path());
+        let report = Report::of(&file.path().to_owned().into());
         assert_eq!((report.records, report.version, report.metadata), (5, 3, false));
         let schemas: Vec<_> = report.schemas.into_iter().collect();
         assert_eq!(schemas, [("symbol mappings".to_owned(), 1), ("trades".to_owned(), 4)]);

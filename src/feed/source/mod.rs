@@ -5,6 +5,7 @@
 //! first name an instrument, then come its records.
 
 mod decoded;
+mod folder;
 mod format;
 mod how;
 mod stamp;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use dbn::Metadata;
 
 pub(super) use decoded::{Decode, Decoded, Records};
+pub use folder::{FolderError, found_in};
 pub use format::Format;
 pub use how::{How, HowError, Lot};
 pub(super) use stamp::{Stamp, last, yes};
@@ -132,6 +134,20 @@ impl Recording {
             paths: vec![text.into()],
             how,
         })
+    }
+
+    /// The same of what is named on a command line, where a folder of DBN files stands for all of
+    /// them.
+    ///
+    /// # Errors
+    /// [`FolderError`]: a folder that holds none.
+    pub fn all_named(text: &str, how: &Arc<How>) -> Result<Vec<Self>, FolderError> {
+        let named = Self::named(text, how.clone());
+        if named.format != Format::Tape || !Path::new(text).is_dir() {
+            return Ok(vec![named]);
+        }
+        let each = found_in(Path::new(text))?.into_iter();
+        Ok(each.map(|path| Self { how: how.clone(), ..Self::from(path) }).collect())
     }
 
     /// Its files, for people.

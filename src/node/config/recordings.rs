@@ -17,9 +17,14 @@ use crate::wire::when::When;
 /// [`ConfigError`]: the first value that is wrong.
 pub(super) fn replay(typed: &Typed) -> Result<FeedOptions, ConfigError> {
     let how = Arc::new(how(typed)?);
-    let texts = get(typed, settings::FILES).texts;
+    let Given { texts, origin } = get(typed, settings::FILES);
     if texts.is_empty() {
         return Err(ConfigError::NoFiles);
+    }
+    let mut files = Vec::new();
+    for text in texts {
+        let all = Recording::all_named(&text, &how).map_err(|error| error.to_string());
+        files.extend(all.map_err(|why| bad(settings::FILES, text, origin.clone(), &why))?);
     }
     let max_gap = one(typed, "max_gap", |text| match text {
         "none" => Ok(None),
@@ -39,7 +44,7 @@ pub(super) fn replay(typed: &Typed) -> Result<FeedOptions, ConfigError> {
     Ok(FeedOptions::Replay {
         from,
         to,
-        files: texts.iter().map(|text| Recording::named(text, how.clone())).collect(),
+        files,
         speed: one(typed, "speed", speed)?,
         max_gap,
         repeat: one(typed, "loop", switch)?,

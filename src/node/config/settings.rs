@@ -153,7 +153,7 @@ use Group::{Clients, Door, Format, Log, Market, Recording, Server, Tape};
 /// Every setting. The defaults are those of [`limits`](crate::limits); a test holds them equal.
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
-    row(Recording, FILES, List, "FILE|DIR", "", "DBN files (v1 to v3), folders of tapes, or FORMAT:FILE of another format; plain, zstd, gzip or xz; merged by time"),
+    row(Recording, FILES, List, "FILE|DIR", "", "DBN files (v1 to v3), folders of them, tapes, or FORMAT:FILE of another format; plain, zstd, gzip or xz; merged by time"),
     row(Recording, "from", Text, "TIME|none", "none", "Only records from this time on (UTC, of their index time: ts_recv, else ts_event): 2023-12-25, 2023-12-25T22:00:00.5, or ns since 1970"),
     row(Recording, "to", Text, "TIME|none", "none", "Only records before this time"),
     row(Recording, "speed", Text, "TIMES|max", "1", "Times its own pace, or as fast as the slowest subscriber takes it"),
