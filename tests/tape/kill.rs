@@ -10,22 +10,24 @@ use rand::{RngExt, SeedableRng};
 use crate::program::Program;
 use crate::subscriber::{Subscriber, is_kept};
 
-/// Turns where nobody says how many.
+/// Turns, and batches that a turn may have, where nobody says how many.
 const TURNS: u32 = 4;
+const BATCHES: u32 = 400;
 
 const DURABILITIES: [&str; 3] = ["commit", "interval=5ms", "none"];
 
 #[test]
 fn nothing_that_counted_as_recorded_is_lost() {
-    let turns = std::env::var("KILL_TURNS").map_or(TURNS, |turns| turns.parse().unwrap());
-    let seed = std::env::var("KILL_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let given = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let (turns, most) = (given("KILL_TURNS", TURNS), given("KILL_BATCHES", BATCHES));
+    let seed = u64::from(given("KILL_SEED", 1));
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let tape = folder.path().join("tape");
     let (mut epoch, mut newest) = (None, 0);
     for turn in 0..turns {
         let durability = DURABILITIES[turn as usize % DURABILITIES.len()];
-        let batches = random.random_range(1..400);
+        let batches = random.random_range(1..most);
         let (subscriber, counted) = run(&tape, durability, batches);
         assert_eq!(*epoch.get_or_insert(subscriber.epoch), subscriber.epoch, "it goes on");
         assert!(subscriber.began >= newest, "turn {turn}: a number is given twice");
@@ -38,10 +40,11 @@ fn nothing_that_counted_as_recorded_is_lost() {
 }
 
 /// Records until so many batches have come, and kills; what came, and the last record that was
-/// said to count.
+/// said to count. The subscriber may be as slow as the machine is.
 fn run(tape: &Path, durability: &str, batches: u32) -> (Subscriber, u64) {
     let record = ["serve", "--log", "error", "--rate", "30000", "--record", tape.to_str().unwrap()];
-    let more = ["--durability", durability, "--segment-bytes", "4MiB"];
+    let sizes = ["--segment-bytes", "4MiB", "--queue", "256MiB"];
+    let more = [&["--durability", durability][..], &sizes].concat();
     let server = Program::start(&[&record[..], &more[..]].concat());
     let mut subscriber = Subscriber::new(&server);
     let mut counted = 0;
