@@ -15,6 +15,7 @@ use crate::limits::PIECE_BYTES;
 use crate::ring::Lost;
 use crate::shard::Shard;
 use crate::shard::cache;
+use crate::shard::command::Speech;
 use crate::shard::connection::{Farewell, Phase};
 use crate::shard::encode::{Framer, Stamp};
 use crate::socket::backlog::Shared;
@@ -45,6 +46,8 @@ impl<E: Engine> Shard<E> {
             connection.lagging = false;
         } else if connection.writable {
             self.heat(token);
+        } else if connection.speech == Speech::Echo {
+            // It is not read while an answer waits, which bounds what does; and it gets no words.
         } else if queued > self.limits.queue && !matches!(connection.phase, Phase::Joining(_)) {
             // One that joins gets no more until most of this is sent, and is not in the stream.
             // It may have come here from less than half within one turn.
