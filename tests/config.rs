@@ -117,6 +117,16 @@ fn what_is_printed_gives_the_same_configuration() {
 }
 
 #[test]
+fn odd_numbers_are_printed_as_they_can_be_read() {
+    for (key, value) in [("seed", "18446744073709551615"), ("rate", "0020")] {
+        let config = serve(flag(key, value)).unwrap();
+        let printed = file(&config.to_toml());
+        let again = Config::load(Command::Serve, Vec::new(), [], Some(printed.path())).unwrap();
+        assert_eq!(again.feed, config.feed, "{key} = {value}");
+    }
+}
+
+#[test]
 fn a_wrong_value_names_itself_its_setting_and_its_origin() {
     for (key, value, right) in [
         ("listen", "localhost", "127.0.0.1:8080"),

@@ -95,7 +95,7 @@ impl Config {
                 format!("[{}]", items.join(", "))
             }
             (_, Form::Switch) if matches!(text, "true" | "false") => text.to_owned(),
-            (_, Form::Number) if text.bytes().all(|b| b.is_ascii_digit()) => text.to_owned(),
+            (_, Form::Number) if is_toml_integer(text) => text.to_owned(),
             _ => quoted(text),
         }
     }
@@ -107,6 +107,11 @@ impl Config {
             _ => given.origin.to_string(),
         }
     }
+}
+
+/// TOML has no zeros in front, and no integers beyond 63 bits.
+fn is_toml_integer(text: &str) -> bool {
+    text.parse::<i64>().is_ok_and(|number| number.to_string() == text)
 }
 
 fn quoted(text: &str) -> String {
