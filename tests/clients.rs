@@ -1,5 +1,6 @@
 //! Clients that know nothing of this code, against the program: Python `websockets`, the official
-//! DBN reader, Node `ws` and undici. `tools/check.sh clients` installs and runs them.
+//! DBN reader, Node `ws` and undici, libwebsockets. `tools/check.sh clients` installs and runs
+//! them.
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 mod program;
@@ -8,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use program::{Program, node_path, python, recording, succeed};
+use program::{Program, node_path, python, recording, skip, succeed};
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
@@ -86,6 +87,21 @@ fn the_page_on_replays_holds() {
     }
     let page = project.join("docs/replay.md");
     succeed(python.arg(script("walkthrough.py")).arg(server.url()).arg(page));
+    assert_eq!(server.stop().code(), Some(0), "the server's exit code");
+}
+
+#[test]
+fn libwebsockets_has_a_session() {
+    if !Path::new("/usr/include/libwebsockets.h").exists() {
+        return skip("no libwebsockets: tools/check.sh clients installs it");
+    }
+    let client = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lws_session");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-Wall", "-Wextra", "-o"]).arg(&client).arg(script("lws_session.c"));
+    succeed(compiler.arg("-lwebsockets"));
+    let server = Program::start(&["serve"]);
+    let (host, port) = server.address.split_once(':').unwrap();
+    succeed(Command::new(client).args([host, port]));
     assert_eq!(server.stop().code(), Some(0), "the server's exit code");
 }
 
