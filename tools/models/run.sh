@@ -47,7 +47,7 @@ mutant() {
     fi
 }
 
-for models in ring parking; do
+for models in ring parking progress; do
     if cargo test --release --locked -q --test "$models" &>"$log"; then
         say "$models" passed "$(grep -c '^#\[test\]' "tests/$models.rs") models"
     else
@@ -67,6 +67,13 @@ mutant oldest_not_checked ring/records torn place.rs \
     'found.filter(|place| self.whole_from() <= place.position)' 'found'
 mutant search_not_checked ring/a_reader_joins 'NotRetained\|torn' place.rs \
     'self.whole_from() <= lowest' 'true'
+mutant position_before_its_queue progress/a_position 'without its queue' progress.rs \
+    'self.read.store(reader.position(), Release)' 'self.read.store(reader.position(), Relaxed)'
+mutant room_before_it_is_made progress/a_feed 'lapped\|torn' progress.rs \
+    'self.read.store(reader.position(), Release)' \
+    'self.read.store(reader.position() + 1, Release)'
+mutant subscriber_before_it_joins progress/subscribers 'of ' progress.rs \
+    'self.subscribers.fetch_add(1, Release)' 'self.subscribers.fetch_add(1, Relaxed)'
 mutant no_fence_before_looking parking/ deadlock wait.rs 'fence(SeqCst);
         let parked' 'let parked'
 mutant no_fence_before_sleeping parking/ deadlock wait.rs 'fence(SeqCst);
