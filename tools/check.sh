@@ -11,7 +11,10 @@
 #   lab      the floor, its peers and their comparison work: tests, and a run of seconds
 #   deny     licences, bans, sources; advisories where their database can be had
 #   readme   the commands and snippets of README.md, run as they stand
-#   clients  independent clients: Python websockets, the official DBN reader, Node ws and undici
+#   clients  independent clients: Python websockets, the official DBN reader, Node ws and undici,
+#            libwebsockets
+#   browser  the live page in Chromium: pictures in target/page*.png
+#   conformance  Autobahn's test suite, all 301 cases
 #
 # Needs cargo, gcc, python3, node and npm; installs the rest below target/ once, by package name.
 # CI=true turns a test that would be skipped into a failure. Logs: target/check/STAGE.log.
@@ -19,7 +22,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly stages=(format lint test doc models bench count lab deny readme clients)
+readonly stages=(
+    format lint test doc models bench count lab deny readme clients browser conformance
+)
 target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 readonly target
 readonly logs=$target/check
@@ -28,7 +33,7 @@ export CARGO_TERM_COLOR=never
 export PATH=$target/tools/bin:$PATH
 
 # Integration tests that have a stage of their own.
-readonly staged=' clients readme '
+readonly staged=' browser clients readme '
 
 passed=0
 failed=0
@@ -124,7 +129,18 @@ run_readme() {
 run_clients() {
     python_clients
     node_clients
+    [[ -e /usr/include/libwebsockets.h ]] || debian false libwebsockets-dev
     cargo_test --test clients
+}
+
+run_browser() {
+    node_clients
+    debian chromium chromium
+    cargo_test --test browser
+}
+
+run_conformance() {
+    tools/conformance.sh
 }
 
 # Nextest where there is one: it ends a test that hangs and runs each in a process of its own.
