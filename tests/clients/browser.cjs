@@ -143,7 +143,10 @@ function count(encoding) {
       if (message.records !== String(records)) {
         reject(new Error(`${records} came, ${message.records} were sent`));
       }
-      if (++beats === 5) resolve(records);
+      if (++beats === 5) {
+        stream.close();
+        resolve(records);
+      }
     };
     stream.onopen = () => stream.send(JSON.stringify({
       id: 1, method: "subscribe", params: { schema: ["trades", "mbp-1"], symbols: "*" },
