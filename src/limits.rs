@@ -54,6 +54,26 @@ pub const CONNECTIONS_RESERVED: usize = 16 << 10;
 /// Shards at most: the parked mask is one 64-bit word.
 pub const SHARDS_MAX: usize = 64;
 
+/// Panics of one shard after which it begins anew, within a time; one more ends the process.
+pub const SHARD_RESTARTS: usize = 8;
+/// See [`SHARD_RESTARTS`].
+pub const SHARD_RESTARTS_WITHIN: Duration = Duration::from_secs(60);
+/// A shard that makes no turn for this long is stuck: an idle one makes several in [`SWEEP`].
+pub const SHARD_STUCK: Duration = Duration::from_secs(5);
+/// Queues below this are not cut short where memory is: there is little to win.
+pub const SHED_MIN: usize = 16 << 10;
+/// Shares of the memory that the process may have, in percent: from where on new connections are
+/// refused and queues cut short, and down to where.
+pub const MEMORY_REFUSE: (u64, u64) = (80, 75);
+/// See [`MEMORY_REFUSE`].
+pub const MEMORY_SHED: (u64, u64) = (90, 85);
+/// Looks at the memory after which what was freed has to show: the allocator takes ten seconds.
+pub const MEMORY_PATIENCE: u32 = 75;
+/// The least memory that a process may be given beside its ring.
+pub const MEMORY_MIN: usize = 32 << 20;
+/// Between two looks at the shards and at the memory of the process.
+pub const WATCH: Duration = Duration::from_millis(200);
+
 /// The largest message a server sends: many clients refuse longer ones.
 pub const SERVER_MESSAGE_MAX: usize = 65_535;
 /// Bytes of the header of a `dbn` data frame.

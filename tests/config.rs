@@ -142,6 +142,8 @@ fn a_wrong_value_names_itself_its_setting_and_its_origin() {
         ("flush_interval", "2s", "from 1µs to 1s"),
         ("drain", "10", "1.5s"),
         ("handshake_timeout", "0", "from 100ms to 60s"),
+        ("memory_max", "64MiB", "at least 100663296 bytes"),
+        ("memory_max", "most", "or auto, or none"),
         ("enable_echo", "2", "true or false"),
         ("queue", "1KiB", "from 131072 to"),
         ("heartbeat", "6s", "from 10ms to 5s"),

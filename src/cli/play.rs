@@ -46,6 +46,7 @@ pub(super) fn program(feed: &FeedOptions) -> Result<(Program, Option<Arc<Progres
         derive,
         elastic: false,
         exit: false,
+        engines: None,
     };
     let mut progress = None;
     let program = match feed.clone() {

@@ -3,9 +3,14 @@
 //! It keeps the feeds' time on a monotonic timeline, sleeps until something is due, and says in the
 //! open how late it was. A feed that knows no pace is polled only while the slowest reader keeps
 //! up.
+//!
+//! A feed that panics has failed, as one that can't go on has; the others go on. Where the thread
+//! itself panics, nothing is published any more, and that is told.
 
+use std::any::Any;
 use std::io;
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -127,6 +132,32 @@ struct Source {
     failure: Option<String>,
 }
 
+impl Source {
+    /// Polls it. What it appended before it failed, or panicked, are whole records.
+    fn poll(&mut self, time: UnixNanos, out: &mut Batch) -> Next {
+        let Self { feed, failure, .. } = self;
+        let polled = catch_unwind(AssertUnwindSafe(|| feed.poll(time, out)));
+        self.next = match polled {
+            Ok(Ok(next)) => next,
+            Ok(Err(error)) => {
+                *failure = Some(error.to_string());
+                Next::Ended
+            }
+            Err(panic) => {
+                *failure = Some(format!("{}: it panicked: {}", feed.name(), words_of(&*panic)));
+                Next::Ended
+            }
+        };
+        self.next
+    }
+}
+
+/// What a panic said.
+fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
+}
+
 /// Polls, derives, commits.
 pub struct Publisher {
     sources: Vec<Source>,
@@ -217,7 +248,19 @@ impl Publisher {
         Ok(Handle { commands, thread })
     }
 
-    fn run(mut self) {
+    /// Until it is told to stop, or panics.
+    fn run(self) {
+        let (events, epoch) = (self.events.clone(), self.epoch);
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.keep_publishing())) else { return };
+        let words = words_of(&*panic);
+        tracing::error!(epoch, panic = %words, "the publisher has panicked");
+        let message = format!("a fault of the server: nothing is published any more ({words})");
+        let (source, state, since) = ("publisher".to_owned(), SourceState::Failed, unix_now());
+        // Behind whatever was published: nothing follows.
+        let _ = events.send(FeedEvent { source, state, since, seq: 0, message });
+    }
+
+    fn keep_publishing(mut self) {
         // Without it the kernel may wake us 50 µs late; where it is refused, so be it.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         while self.progress.subscribed() < self.hold && !self.stopping {
@@ -289,11 +332,7 @@ impl Publisher {
     fn poll(&mut self, at: usize, time: UnixNanos, now: Instant, room: usize) -> Instant {
         self.raw.reset(room.max(crate::limits::RECORD_SLOTS_MAX));
         let source = &mut self.sources[at];
-        let next = source.feed.poll(time, &mut self.raw).unwrap_or_else(|error| {
-            source.failure = Some(error.to_string());
-            Next::Ended
-        });
-        source.next = next;
+        let next = source.poll(time, &mut self.raw);
         let live = source.feed.is_live();
         if live {
             let stamps = self.raw.iter().map(record::ts_event);

@@ -26,6 +26,8 @@ const VERSION: &str = "13";
 const KEY_BYTES: usize = 16;
 /// Of a cause that names a site.
 const CAUSE_CHARS: usize = 200;
+/// The reason of a refusal that is no fault of the client's.
+const OVERLOAD: &str = "overload";
 
 /// What a request is to the gate.
 pub(super) enum Verdict {
@@ -67,7 +69,7 @@ impl Refusal {
     pub(super) fn event(&self) -> Option<Event> {
         let named = |event: &Event| event.name() == self.reason;
         let event = Event::ALL.into_iter().find(named).unwrap_or(Event::Handshake);
-        (self.reason != "draining").then_some(event)
+        (self.reason != "draining" && !self.is_overload()).then_some(event)
     }
 
     /// The cause for the log: what was sent is not in it, but the name of a site.
@@ -76,6 +78,11 @@ impl Refusal {
             "host" | "origin" => self.message.chars().take(CAUSE_CHARS).collect(),
             reason => reason.to_owned(),
         }
+    }
+
+    /// Is it no fault of the client's?
+    pub(super) fn is_overload(&self) -> bool {
+        self.reason == OVERLOAD
     }
 
     /// Says so to the client, and closes the connection: what follows a handshake that failed may
@@ -153,8 +160,36 @@ pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Why no handshake is accepted, however right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shut {
+    /// The server is shutting down.
+    Draining,
+    /// It can serve no more clients.
+    Overloaded,
+}
+
+impl Shut {
+    fn refusal(self) -> Refusal {
+        let (reason, message) = match self {
+            Self::Draining => {
+                ("draining", "the server is shutting down: connect anew in a few seconds")
+            }
+            Self::Overloaded => {
+                (OVERLOAD, "the server can serve no more clients now: try again in a while")
+            }
+        };
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason, message)
+    }
+}
+
 /// Is this request a handshake, and a right one?
-pub(super) fn judge<B>(request: &Request<B>, sites: &Sites, echo: bool, draining: bool) -> Verdict {
+pub(super) fn judge<B>(
+    request: &Request<B>,
+    sites: &Sites,
+    echo: bool,
+    shut: Option<Shut>,
+) -> Verdict {
     let path = request.uri().path();
     let wants = path == "/v1/stream" || path == "/v1/echo" && echo;
     let asks = request.headers().contains_key(SEC_WEBSOCKET_KEY)
@@ -163,14 +198,10 @@ pub(super) fn judge<B>(request: &Request<B>, sites: &Sites, echo: bool, draining
         return Verdict::Page;
     }
     let accepted = check(request, sites).and_then(|()| agree(request, path == "/v1/echo"));
-    match accepted {
-        Ok(_) if draining => Verdict::Refused(Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "draining",
-            "the server is shutting down: connect anew in a few seconds",
-        )),
-        Ok((speech, subprotocol)) => Verdict::Accepted { speech, subprotocol },
-        Err(refusal) => Verdict::Refused(refusal),
+    match (accepted, shut) {
+        (Ok(_), Some(shut)) => Verdict::Refused(shut.refusal()),
+        (Ok((speech, subprotocol)), None) => Verdict::Accepted { speech, subprotocol },
+        (Err(refusal), _) => Verdict::Refused(refusal),
     }
 }
 
@@ -310,7 +341,7 @@ mod tests {
     }
 
     fn status(request: &Request<()>) -> u16 {
-        match judge(request, &Sites::default(), false, false) {
+        match judge(request, &Sites::default(), false, None) {
             Verdict::Page => 0,
             Verdict::Accepted { .. } => 101,
             Verdict::Refused(refusal) => refusal.status.as_u16(),
@@ -348,7 +379,7 @@ mod tests {
         let speech = |uri: &str, change: &[(&str, &str)]| {
             let mut request = handshake(change);
             *request.uri_mut() = uri.parse().unwrap();
-            match judge(&request, &Sites::default(), true, false) {
+            match judge(&request, &Sites::default(), true, None) {
                 Verdict::Accepted { speech, .. } => Some(speech),
                 _ => None,
             }

@@ -52,7 +52,7 @@ use admission::Visit;
 use body::Taken;
 pub use body::{Body, Pieces};
 use door::Admitted;
-use handshake::{Refusal, Verdict};
+use handshake::{Refusal, Shut, Verdict};
 use strict::Strict;
 
 /// What the gate counts: connections that never reached a shard, by reason.
@@ -98,6 +98,8 @@ pub struct Gate<P> {
     pub echo: bool,
     /// No handshakes any more.
     pub draining: AtomicBool,
+    /// No handshakes for now: memory is short.
+    pub refusing: Arc<AtomicBool>,
     /// The last session's number.
     pub sessions: AtomicU64,
     /// Connections that have not got their first answer.
@@ -303,8 +305,7 @@ impl<P: Pages> Gate<P> {
         guest.caller = self.door.asks(connected, headers)?;
         handshake::check_form(request)?;
         self.door.sites.check_host(headers, request.version(), guest.local)?;
-        let draining = self.draining.load(Relaxed);
-        match handshake::judge(request, &self.door.sites, self.echo, draining) {
+        match handshake::judge(request, &self.door.sites, self.echo, self.shut()) {
             Verdict::Page => Ok(Wish::Page),
             Verdict::Refused(refusal) => Err(refusal),
             Verdict::Accepted { speech, subprotocol } => {
@@ -315,7 +316,8 @@ impl<P: Pages> Gate<P> {
     }
 
     fn refuse(&self, refusal: &Refusal, caller: &Caller) -> Response<Body> {
-        self.refusals.handshake.fetch_add(1, Relaxed);
+        let Refusals { overload, handshake, .. } = &*self.refusals;
+        if refusal.is_overload() { overload } else { handshake }.fetch_add(1, Relaxed);
         if let Some(event) = refusal.event() {
             self.door.security.note(event, caller, &refusal.cause());
         }
@@ -337,6 +339,15 @@ impl<P: Pages> Gate<P> {
             drop(waiting);
         });
         handshake::accepted(response, subprotocol)
+    }
+
+    /// Why no handshake is accepted now, where none is.
+    fn shut(&self) -> Option<Shut> {
+        if self.draining.load(Relaxed) {
+            return Some(Shut::Draining);
+        }
+        let overloaded = self.refusing.load(Relaxed) || self.shards.iter().all(Mailbox::is_stuck);
+        overloaded.then_some(Shut::Overloaded)
     }
 
     /// Takes the socket back after the upgrade and gives it to the shard with the fewest.
@@ -372,8 +383,10 @@ impl<P: Pages> Gate<P> {
             .map_err(|_| io::Error::other("the upgraded stream is no TCP stream"))?;
         let stream = parts.io.into_inner().into_inner().into_std()?;
         socket::prepare(&stream)?;
-        let fewest = self.shards.iter().min_by_key(|shard| shard.population());
-        let shard = fewest.ok_or_else(|| io::Error::other("there is no shard"))?;
+        let awake = self.shards.iter().filter(|shard| !shard.is_stuck());
+        let fewest = awake.min_by_key(|shard| shard.population());
+        let shard =
+            fewest.ok_or_else(|| io::Error::other("there is no shard that is not stuck"))?;
         let session = self.sessions.fetch_add(1, Relaxed) + 1;
         let (leftover, pass) = (parts.read_buf, Some(Box::new(pass)));
         let arrival = Arrival { session, stream, leftover, peer, speech, pass };

@@ -10,16 +10,16 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::mpsc;
 
 use super::engine;
-use super::options::{EngineChoice, Options, Start};
+use super::options::{Options, Start};
 use super::recording::Recording;
 use super::recordings::{self, Recordings};
-use super::server::{Program, ServerError};
-use crate::clock::Now;
+use super::server::{Engines, Program, ServerError};
 use crate::feed::publisher::{self, FeedEvent, Handle, Publisher};
 use crate::ring::{Progresses, Ring, ring_from};
+use crate::shard;
 use crate::shard::command::Mailbox;
 use crate::shard::course::{Shelf, Tape};
-use crate::shard::{self, Shard};
+use crate::shard::supervise::{self, Hopeless};
 use crate::tape::recorder::Origin;
 use crate::wire::instrument::Directory;
 
@@ -28,7 +28,7 @@ pub(super) struct Machinery {
     /// The ways into the shards.
     pub(super) mailboxes: Vec<Mailbox>,
     /// The shards' threads.
-    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) threads: Vec<JoinHandle<Result<(), Hopeless>>>,
     /// The publisher.
     pub(super) publisher: Handle,
     /// How far the shards are.
@@ -120,7 +120,8 @@ pub(super) fn build(
         events: sender,
     })?;
     recording.start(recorder, directory, &progress, elastic)?;
-    let threads = start_shards(shards, options.pin, engine)?;
+    let engines = program.engines.unwrap_or_else(|| Arc::new(move |_| engine::make(engine)));
+    let threads = start_shards(shards, options.pin, &engines)?;
     let publisher = publisher.start()?;
     Ok(Machinery {
         mailboxes,
@@ -138,15 +139,16 @@ pub(super) fn build(
 fn start_shards(
     parts: Vec<shard::Parts>,
     pin: bool,
-    choice: EngineChoice,
-) -> io::Result<Vec<JoinHandle<()>>> {
+    engines: &Engines,
+) -> io::Result<Vec<JoinHandle<Result<(), Hopeless>>>> {
     let cores = sched_getaffinity(None)?;
     let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| cores.is_set(*core)).collect();
     // The first core is left to the feed and the gate where there is one to spare.
     let spare = usize::from(allowed.len() > parts.len());
     let start = |parts: shard::Parts| {
         let core = allowed[(parts.id + spare) % allowed.len()];
-        let name = format!("shard-{}", parts.id);
+        let (id, name) = (parts.id, format!("shard-{}", parts.id));
+        let engines = engines.clone();
         std::thread::Builder::new().name(name).spawn(move || {
             if pin {
                 let mut set = CpuSet::new();
@@ -155,7 +157,7 @@ fn start_shards(
                     tracing::warn!(core, %error, "a shard can't be pinned");
                 }
             }
-            Shard::new(parts, engine::make(choice), Now::read()).run();
+            supervise::run(parts, || engines(id))
         })
     };
     parts.into_iter().map(start).collect()

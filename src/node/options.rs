@@ -35,6 +35,8 @@ pub struct Options {
     pub upgrade: Option<PathBuf>,
     /// From accept to the answer of a handshake.
     pub handshake: Duration,
+    /// Memory that the process may have.
+    pub memory: MemoryMax,
     /// Serve `/v1/echo`, for conformance tests.
     pub enable_echo: bool,
     /// Who may knock.
@@ -66,6 +68,17 @@ pub enum EngineChoice {
     Epoll,
     /// io_uring: a system call for many sends; the server does not start where there is none.
     Uring,
+}
+
+/// Memory that the process may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryMax {
+    /// What its control group and its resource limits allow.
+    Auto,
+    /// As much as there is.
+    None,
+    /// So many resident bytes.
+    Bytes(u64),
 }
 
 /// When the feeds begin.

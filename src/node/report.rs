@@ -33,6 +33,11 @@ pub trait Status: Send + Sync {
         None
     }
 
+    /// How it fares.
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
     /// What clients may have replayed, by name.
     fn recordings(&self) -> impl Future<Output = Vec<Recording>> + Send {
         async { Vec::new() }
@@ -88,6 +93,39 @@ pub struct Recording {
     pub reason: Option<String>,
     /// What it holds, as far as that is known.
     pub summary: Summary,
+}
+
+/// How the server fares.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Each shard, in order.
+    pub shards: Vec<ShardHealth>,
+    /// The memory of the process.
+    pub memory: MemoryStatus,
+}
+
+/// How a shard fares. Counts are since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardHealth {
+    /// Times that it panicked and began anew.
+    pub restarts: u64,
+    /// Times that it was found stuck.
+    pub stalls: u64,
+    /// Does it make no turns now?
+    pub stuck: bool,
+}
+
+/// The memory of the process, as of the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryStatus {
+    /// Resident bytes.
+    pub used: u64,
+    /// Bytes that it may have, where that is bounded.
+    pub max: Option<u64>,
+    /// Are new connections refused?
+    pub refusing: bool,
+    /// Are the longest queues cut short?
+    pub shedding: bool,
 }
 
 /// What does not change while it runs.

@@ -11,20 +11,25 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::machinery::{Machinery, build, random_epoch};
+use super::memory::{self, Memory};
 use super::options::Options;
 use super::recording::Recording;
 use super::report::Info;
 use super::status::Running;
 use super::upgrade::{Inherited, Offer};
+use super::watchdog::Watchdog;
 use crate::clock::unix_now;
 use crate::feed::Feed;
 use crate::feed::publisher::FeedEvent;
 use crate::gate::{self, Door, Gate};
-use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION};
+use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION, WATCH};
 use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
+use crate::shard::supervise::Hopeless;
+use crate::socket::write::Engine;
 use crate::tape::TapeError;
 use crate::wire::close::CloseReason;
 use crate::wire::instrument::{Directory, DirectoryError};
@@ -40,7 +45,13 @@ pub struct Program {
     pub elastic: bool,
     /// Leave when the feeds have ended and every client has its records.
     pub exit: bool,
+    /// What makes the shards' write engines, where it is not what the options choose: for those who
+    /// embed the server, and to see what becomes of it when one fails.
+    pub engines: Option<Engines>,
 }
+
+/// Makes the write engine of a shard, by its number, on its thread; anew after a panic.
+pub type Engines = Arc<dyn Fn(usize) -> Box<dyn Engine> + Send + Sync>;
 
 /// A server that can't be started.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +89,9 @@ pub enum ServerError {
     /// The feeds.
     #[error(transparent)]
     Feed(#[from] DirectoryError),
+    /// A shard that panics again and again.
+    #[error(transparent)]
+    Shard(#[from] Hopeless),
     /// A feed that was to be played to its end: what was wrong, where, and what was played.
     #[error("{0}")]
     Unfinished(String),
@@ -129,6 +143,7 @@ pub fn run<S: AsyncFnMut()>(
         security: Arc::default(),
         draining: Arc::default(),
         unready: Arc::default(),
+        memory: Arc::new(Memory::new(options.memory)),
         recorder: machinery.recording.watermark(),
         tape: machinery.tape.clone(),
         library: machinery.recordings.as_ref().map(|recordings| recordings.library.clone()),
@@ -142,11 +157,13 @@ pub fn run<S: AsyncFnMut()>(
         handshake: options.handshake,
         echo: options.enable_echo,
         draining: AtomicBool::new(false),
+        refusing: running.memory.refusing.clone(),
         sessions: AtomicU64::new(0),
         waiting: Arc::default(),
         refusals: running.refusals.clone(),
     });
-    let mut server = Server { drain: options.drain, exit, machinery, running, gate };
+    let guards = Guards::new(options.shards, &running.memory);
+    let mut server = Server { drain: options.drain, exit, machinery, running, gate, guards };
     runtime.block_on(async {
         let told = signals()?;
         let offer = options
@@ -202,6 +219,8 @@ enum Stop {
     Upgraded,
     /// Its feeds are over, well or with this message.
     Over(Option<String>),
+    /// A part of it has failed for good.
+    Broken(ServerError),
 }
 
 /// A server that has been built.
@@ -211,6 +230,19 @@ struct Server {
     machinery: Machinery,
     running: Running,
     gate: Arc<Gate<Running>>,
+    guards: Guards,
+}
+
+/// What looks after the server while it serves.
+struct Guards {
+    watchdog: Watchdog,
+    memory: memory::Watch,
+}
+
+impl Guards {
+    fn new(shards: usize, memory: &Arc<Memory>) -> Self {
+        Self { watchdog: Watchdog::new(shards), memory: memory::Watch::new(memory.clone()) }
+    }
 }
 
 impl Server {
@@ -237,7 +269,7 @@ impl Server {
         // After an upgrade, whoever is still on the way in is let in, and told to come again.
         self.gate.draining.store(!matches!(stop, Stop::Upgraded), Relaxed);
         let reason = match &stop {
-            Stop::Told | Stop::Upgraded => CloseReason::Drain,
+            Stop::Told | Stop::Upgraded | Stop::Broken(_) => CloseReason::Drain,
             Stop::Over(_) => CloseReason::GoingAway,
         };
         tracing::info!(reason = reason.name(), "draining");
@@ -255,6 +287,7 @@ impl Server {
             let _ = mailbox.send(Command::Stop);
         }
         match stop {
+            Stop::Broken(error) => Err(error),
             Stop::Over(Some(failed)) => Err(ServerError::Unfinished(failed)),
             Stop::Over(None) | Stop::Told | Stop::Upgraded => Ok(()),
         }
@@ -267,7 +300,9 @@ impl Server {
         mut offer: Option<&mut Offer>,
         told: &mut impl AsyncFnMut(),
     ) -> Result<Stop, ServerError> {
-        let mut alive = tokio::time::interval(Duration::from_millis(200));
+        let mut looks = tokio::time::interval(WATCH);
+        // What was missed while the process was held up is not made up for.
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let upgraded = async {
                 match &mut offer {
@@ -292,17 +327,36 @@ impl Server {
                 event = self.machinery.recording.event() => {
                     tell(&self.machinery.mailboxes, &event);
                 }
-                _ = alive.tick() => {
-                    if self.machinery.threads.iter().any(JoinHandle::is_finished) {
-                        return Err(ServerError::System(io::Error::other("a shard has died")));
+                _ = looks.tick() => {
+                    if let Some(error) = self.look() {
+                        return Ok(Stop::Broken(error));
                     }
                 }
                 Some(ended) = accepting.join_next() => {
-                    if let Ok(Err(error)) = ended {
-                        return Err(ServerError::System(error));
-                    }
+                    let error = ended.map_or_else(io::Error::other, |Err(error)| error);
+                    return Ok(Stop::Broken(ServerError::System(error)));
                 }
             }
+        }
+    }
+
+    /// Looks at the shards and at the memory; an error where a shard has ended.
+    fn look(&mut self) -> Option<ServerError> {
+        let Machinery { mailboxes, progress, .. } = &self.machinery;
+        self.guards.watchdog.look(progress, mailboxes);
+        let excess = self.guards.memory.look();
+        if excess > 0 {
+            let each = usize::try_from(excess).unwrap_or(usize::MAX).div_ceil(mailboxes.len());
+            for mailbox in mailboxes {
+                // A shard whose queue is full is told the next time.
+                let _ = mailbox.send(Command::Shed(each));
+            }
+        }
+        let ended = self.machinery.threads.iter().position(JoinHandle::is_finished)?;
+        match self.machinery.threads.swap_remove(ended).join() {
+            Ok(Err(hopeless)) => Some(ServerError::Shard(hopeless)),
+            Ok(Ok(())) => None,
+            Err(_) => Some(ServerError::System(io::Error::other("a shard has died"))),
         }
     }
 

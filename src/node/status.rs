@@ -10,8 +10,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::http::{self, Downloads};
+use super::memory::Memory;
 use super::report::{
-    FeedReport, Info, Missing, RecorderStatus, Recording, Session, ShardReport, Status, Summary,
+    FeedReport, Health, Info, Missing, RecorderStatus, Recording, Session, ShardHealth,
+    ShardReport, Status, Summary,
 };
 use crate::feed::publisher::Handle;
 use crate::gate::security::Security;
@@ -38,6 +40,7 @@ pub(super) struct Running {
     pub(super) security: Arc<Security>,
     pub(super) draining: Arc<AtomicBool>,
     pub(super) unready: Arc<AtomicBool>,
+    pub(super) memory: Arc<Memory>,
     pub(super) recorder: Option<Arc<Watermark>>,
     pub(super) tape: Option<Tape>,
     pub(super) library: Option<Arc<Library>>,
@@ -58,9 +61,9 @@ impl Running {
         }
     }
 
-    /// Asks every shard, and returns the answers of those that gave one.
+    /// Asks every shard that is not stuck, and returns the answers of those that gave one.
     async fn ask_all<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
-        let asked: Vec<_> = self.shards.iter().map(|shard| ask(shard, &question)).collect();
+        let asked: Vec<_> = self.awake().map(|shard| ask(shard, &question)).collect();
         let mut answers = Vec::with_capacity(asked.len());
         for (shard, answer) in asked.into_iter().enumerate() {
             match timeout(PATIENCE, answer).await {
@@ -69,6 +72,10 @@ impl Running {
             }
         }
         answers
+    }
+
+    fn awake(&self) -> impl Iterator<Item = &Mailbox> {
+        self.shards.iter().filter(|shard| !shard.is_stuck())
     }
 }
 
@@ -95,10 +102,25 @@ impl Status for Running {
         if self.draining.load(Relaxed) {
             return Err("draining".to_owned());
         }
+        if self.awake().next().is_none() {
+            return Err("every shard is stuck".to_owned());
+        }
+        if self.memory.status().refusing {
+            return Err("memory is short: no new clients".to_owned());
+        }
         match self.unready.load(Relaxed) {
             true => Err("the feed has stalled, ended or failed".to_owned()),
             false => Ok(()),
         }
+    }
+
+    fn health(&self) -> Health {
+        let shards = self.shards.iter().map(|shard| ShardHealth {
+            restarts: shard.restarts(),
+            stalls: shard.stalls(),
+            stuck: shard.is_stuck(),
+        });
+        Health { shards: shards.collect(), memory: self.memory.status() }
     }
 
     fn recorder(&self) -> Option<RecorderStatus> {
@@ -181,7 +203,7 @@ impl Status for Running {
     }
 
     async fn last(&self, instruments: Vec<u32>) -> Vec<Vec<u8>> {
-        let Some(shard) = self.shards.first() else { return Vec::new() };
+        let Some(shard) = self.awake().next() else { return Vec::new() };
         let question = |reply| Command::Last { instruments: instruments.clone(), reply };
         timeout(PATIENCE, ask(shard, question)).await.ok().and_then(Result::ok).unwrap_or_default()
     }

@@ -21,6 +21,8 @@ pub struct Progress {
     subscribers: AtomicU64,
     /// Connections that ever had one.
     subscribed: AtomicU64,
+    /// Turns since the start.
+    turns: AtomicU64,
 }
 
 impl Progress {
@@ -28,6 +30,8 @@ impl Progress {
     /// `queued` bytes unsent. Once a turn.
     #[inline]
     pub fn advance(&self, reader: &Reader, queued: u64) {
+        // Nobody else stores it: no need to add atomically.
+        self.turns.store(self.turns.load(Relaxed) + 1, Relaxed);
         self.queued.store(queued, Relaxed);
         self.read_seq.store(reader.seq(), Relaxed);
         self.read.store(reader.position(), Release);
@@ -36,6 +40,12 @@ impl Progress {
     /// This reader holds nobody back, until it advances again.
     pub fn step_aside(&self) {
         self.read.store(u64::MAX, Release);
+    }
+
+    /// All its connections are gone.
+    pub fn vacate(&self) {
+        self.queued.store(0, Relaxed);
+        self.subscribers.store(0, Release);
     }
 
     /// A connection has its first subscription.
@@ -47,6 +57,11 @@ impl Progress {
     /// A connection has no subscription any more.
     pub fn leave(&self) {
         self.subscribers.fetch_sub(1, Release);
+    }
+
+    /// How often it has advanced: one that does no more is stuck.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Relaxed)
     }
 
     /// Slots since the start that have been handed to the sockets.

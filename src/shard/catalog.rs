@@ -22,6 +22,11 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// What it is a view of.
+    pub(super) fn directory(&self) -> Arc<Directory> {
+        self.directory.clone()
+    }
+
     /// A view of `directory` as it is now.
     pub fn new(directory: Arc<Directory>) -> Self {
         let by_id = HashMap::with_hasher(FixedState::default());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -93,6 +93,8 @@ pub enum Command {
         /// When what is left is cut off.
         cutoff: Instant,
     },
+    /// Memory is short: cut the longest queues until so many bytes are free.
+    Shed(usize),
     /// Say how it goes.
     Report(oneshot::Sender<ShardReport>),
     /// List up to `limit` sessions with a number above `after`.
@@ -141,13 +143,22 @@ pub struct Mailbox {
     queue: Arc<ArrayQueue<Command>>,
     waker: Arc<dyn Wake>,
     population: Arc<AtomicUsize>,
+    health: Arc<Health>,
+}
+
+/// How a shard fares: what its supervisor and its watchdog have seen.
+#[derive(Default)]
+struct Health {
+    restarts: AtomicU64,
+    stalls: AtomicU64,
+    stuck: AtomicBool,
 }
 
 impl Mailbox {
     /// An empty mailbox whose shard is woken by `waker`.
     pub fn new(waker: Arc<dyn Wake>) -> Self {
         let queue = Arc::new(ArrayQueue::new(COMMAND_QUEUE));
-        Self { queue, waker, population: Arc::default() }
+        Self { queue, waker, population: Arc::default(), health: Arc::default() }
     }
 
     /// Connections that the shard has or will take.
@@ -167,6 +178,38 @@ impl Mailbox {
     /// A connection has ended.
     pub(super) fn depart(&self) {
         self.population.fetch_sub(1, Relaxed);
+    }
+
+    /// Nobody is there any more: what waits is dropped.
+    pub(super) fn vacate(&self) {
+        while self.take().is_some() {}
+        self.population.store(0, Relaxed);
+    }
+
+    /// Times that the shard has panicked and begun anew.
+    pub fn restarts(&self) -> u64 {
+        self.health.restarts.load(Relaxed)
+    }
+
+    /// It begins anew.
+    pub(super) fn restarted(&self) {
+        self.health.restarts.fetch_add(1, Relaxed);
+    }
+
+    /// Does it make no turns any more?
+    pub fn is_stuck(&self) -> bool {
+        self.health.stuck.load(Relaxed)
+    }
+
+    /// Times that it was found stuck.
+    pub fn stalls(&self) -> u64 {
+        self.health.stalls.load(Relaxed)
+    }
+
+    /// Whoever watches it has found it stuck, or moving again.
+    pub fn set_stuck(&self, stuck: bool) {
+        let before = self.health.stuck.swap(stuck, Relaxed);
+        self.health.stalls.fetch_add(u64::from(stuck && !before), Relaxed);
     }
 
     /// Sends a command.

@@ -67,6 +67,11 @@ impl Fanout {
         self.after = after;
     }
 
+    /// The position at which the turn began.
+    pub(super) fn after(&self) -> u64 {
+        self.after
+    }
+
     fn clear(&mut self) {
         self.arena.clear();
         self.marks.clear();
@@ -228,11 +233,13 @@ impl<E: Engine> Shard<E> {
         if targets.is_empty() {
             return;
         }
+        self.in_call.extend(targets.iter().map(|target| target.token));
         let taken = self.send(targets);
         self.tally.sends += taken.len() as u64;
         for (target, taken) in targets.drain(..).zip(taken) {
             self.wrote(target, taken);
         }
+        self.in_call.clear();
     }
 
     /// Hands each target its span, and returns what of it the kernel took.
@@ -300,11 +307,13 @@ impl<E: Engine> Shard<E> {
             };
             let tokens: ArrayVec<u32, WRITES_PER_CALL> =
                 chunk.iter().filter(ready).copied().collect();
+            self.in_call.extend(tokens.iter().copied());
             let results = self.send_backlogs(&tokens);
             self.tally.sends += results.len() as u64;
             for (token, (offered, taken)) in tokens.into_iter().zip(results) {
                 self.flushed(token, offered, taken);
             }
+            self.in_call.clear();
         }
         for token in hot {
             self.settle(token);

@@ -255,20 +255,33 @@ impl<E: Engine> Shard<E> {
             return;
         }
         self.send_waiting(token);
+        let at = self.written(&self.connections[token as usize]);
+        let frames = self.farewell_frames(token, (reason, code), &words, at);
+        self.tally.closed(reason);
+        self.say_goodbye(token, frames, now);
+    }
+
+    /// `closing` and a close frame for a connection that was sent what lies up to `at`.
+    pub(super) fn farewell_frames(
+        &self,
+        token: u32,
+        (reason, code): (CloseReason, u16),
+        words: &str,
+        at: u64,
+    ) -> Vec<u8> {
         let mut frames = Vec::new();
         let connection = &self.connections[token as usize];
         if connection.speech != Speech::Echo {
             let closing = message::Closing {
                 reason,
-                message: &words,
+                message: words,
                 reconnect_after_ms: Self::reconnect_after(connection.session),
-                at: self.at(self.written(connection)),
+                at: self.at(at),
             };
             frame::text_with(&mut frames, |out| closing.write(out));
         }
         frame::close_frame(code, reason.name(), &mut frames);
-        self.tally.closed(reason);
-        self.say_goodbye(token, frames, now);
+        frames
     }
 
     /// Answers a client's close frame and lets it go.
@@ -300,7 +313,7 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    fn say_goodbye(&mut self, token: u32, frames: Vec<u8>, now: Now) {
+    pub(super) fn say_goodbye(&mut self, token: u32, frames: Vec<u8>, now: Now) {
         self.part(token);
         let connection = &mut self.connections[token as usize];
         connection.backlog.drop_unbegun();

@@ -33,6 +33,7 @@ pub mod run;
 mod slow;
 mod subscribe;
 pub mod subscription;
+pub mod supervise;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrayvec::ArrayVec;
 use mio::{Events, Poll};
 use slab::Slab;
 
@@ -47,7 +49,7 @@ use crate::clock::{Now, Timeline};
 use crate::latency::{Latency, Stage};
 use crate::limits::{
     ARENA_BYTES, COMMANDS_PER_TURN, CONNECTIONS_RESERVED, ClientLimits, READ_BYTES_PER_TURN,
-    TURN_SLOTS,
+    TURN_SLOTS, WRITES_PER_CALL,
 };
 use crate::ring::{Progresses, Reader, Ring, Segment};
 use crate::shard::alarm::Alarm;
@@ -140,6 +142,8 @@ pub struct Shard<E = Readiness> {
     behind: Vec<u32>,
     /// Connections with unsent bytes, where that matters to the feed.
     stuck: Vec<u32>,
+    /// Connections that the engine writes to just now: after a panic nobody knows what they got.
+    in_call: ArrayVec<u32, WRITES_PER_CALL>,
     /// Connections that have to go, and why.
     leaving: Vec<(u32, Farewell)>,
 
@@ -191,6 +195,7 @@ impl<E: Engine> Shard<E> {
             replaying: Vec::new(),
             behind: Vec::new(),
             stuck: Vec::new(),
+            in_call: ArrayVec::new(),
             leaving: Vec::new(),
             news: VecDeque::new(),
             timers: house::Timers::new(Timeline::new(now), now),
@@ -239,6 +244,7 @@ impl<E: Engine> Shard<E> {
                 Command::Drain { reason, until, cutoff } => {
                     self.draining = Some(house::Draining::new(reason, now.mono, until, cutoff));
                 }
+                Command::Shed(bytes) => self.shed(bytes),
                 Command::Report(reply) => drop(reply.send(self.report())),
                 Command::Sessions { after, limit, reply } => {
                     drop(reply.send(self.sessions(after, limit)));

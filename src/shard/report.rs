@@ -49,6 +49,8 @@ pub struct ShardReport {
     pub dropped: u64,
     /// Gaps announced.
     pub gaps: u64,
+    /// Queues that were cut short for want of memory.
+    pub shed: u64,
     /// Slow connections that were sent back to the tape.
     pub fell_back: u64,
     /// Records sent in clients' own replays.
@@ -122,6 +124,7 @@ pub(super) struct Tally {
     pub(super) examined: u64,
     pub(super) unknown: u64,
     pub(super) gaps: u64,
+    pub(super) shed: u64,
     pub(super) fell_back: u64,
     pub(super) replayed: u64,
     pub(super) overrun: u64,
@@ -184,6 +187,7 @@ impl<E: Engine> Shard<E> {
             conflated: counts.conflated,
             dropped: counts.dropped,
             gaps: self.tally.gaps,
+            shed: self.tally.shed,
             fell_back: self.tally.fell_back,
             replayed: self.tally.replayed,
             overrun: self.tally.overrun,

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::{Now, unix_now};
-use crate::limits::PIECE_BYTES;
+use crate::limits::{PIECE_BYTES, SHED_MIN};
 use crate::ring::Lost;
 use crate::shard::Shard;
 use crate::shard::cache;
@@ -91,6 +91,37 @@ impl<E: Engine> Shard<E> {
                 self.leaving.push((token, Farewell::new(CloseReason::Slow, words)));
             }
         }
+    }
+
+    /// Memory is short: applies their policies to the longest queues before they are full, until
+    /// so many bytes are free.
+    pub(super) fn shed(&mut self, mut excess: usize) {
+        let open = self.connections.iter().filter(|(_, connection)| !connection.is_closing());
+        let queues = open.map(|(token, connection)| (connection.backlog.bytes(), token as u32));
+        let mut longest: Vec<(usize, u32)> =
+            queues.filter(|(bytes, _)| *bytes >= SHED_MIN).collect();
+        longest.sort_unstable_by(|a, b| b.cmp(a));
+        for (bytes, token) in longest {
+            if excess == 0 {
+                return;
+            }
+            self.cut_short(token, bytes);
+            let left = self.connections[token as usize].backlog.bytes();
+            excess = excess.saturating_sub(bytes.saturating_sub(left));
+        }
+    }
+
+    fn cut_short(&mut self, token: u32, bytes: usize) {
+        self.tally.shed += 1;
+        let connection = &self.connections[token as usize];
+        let policy = connection.when_full(self.has_room_on_tape());
+        if policy == Policy::Disconnect || matches!(connection.phase, Phase::Joining(_)) {
+            let words = "the server is short of memory, and this queue is among the longest";
+            let now = self.now;
+            return self.close(token, Farewell::new(CloseReason::Overload, words), now);
+        }
+        self.say_lagging(token, bytes);
+        self.overflow(token);
     }
 
     /// From now on the connection gets newest states, as it takes them.

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -161,13 +162,23 @@ struct Clerk {
 impl Clerk {
     fn run(mut self, questions: &Receiver<Question>) {
         while let Ok(Question { tape, what, reply }) = questions.recv() {
-            let found = match what {
+            // Whoever asks waits for an answer: a fault is one as well.
+            let found = catch_unwind(AssertUnwindSafe(|| match what {
                 What::Open => self.open(&tape),
                 What::Find(name) => self.find(&name),
                 What::Read(from) => self.read(&tape, from),
-            };
-            reply(Self::told(found));
+            }));
+            reply(found.map_or_else(|_| self.recover(&tape), Self::told));
         }
+    }
+
+    /// Forgets all that it keeps of a tape that it panicked at.
+    fn recover(&mut self, tape: &Arc<PathBuf>) -> Found {
+        tracing::error!(tape = %tape.display(), "a read of the tape has panicked");
+        self.tapes.retain(|(of, _)| of != tape);
+        self.cursors.retain(|(of, _)| of != tape);
+        self.blocks.retain(|(of, _)| of != tape);
+        Found::Failed("a fault of the server while it read there".to_owned())
     }
 
     fn told(found: Result<Found, TapeError>) -> Found {

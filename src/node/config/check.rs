@@ -14,12 +14,12 @@ use super::settings::{self, Command};
 use super::typed::{Given, Typed};
 use crate::limits::{
     CLIENT_MESSAGE_MAX, ClientLimits, ECHO_MESSAGE_MAX, HEARTBEAT_BUSY, INSTRUMENTS_MAX,
-    LISTENERS_MAX, QUEUE_MIN, RING_MAX, RING_MIN, SEGMENT_BYTES, SHARDS_MAX, SIM_RATE_MAX,
-    SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
+    LISTENERS_MAX, MEMORY_MIN, QUEUE_MIN, RING_MAX, RING_MIN, SEGMENT_BYTES, SHARDS_MAX,
+    SIM_RATE_MAX, SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
 };
 use crate::node::options::{
-    Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, Options, RecordOptions,
-    RecordingsOptions, Speed, Start,
+    Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, MemoryMax, Options,
+    RecordOptions, RecordingsOptions, Speed, Start,
 };
 use crate::node::units;
 
@@ -58,6 +58,7 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
             path => Ok(Some(PathBuf::from(path))),
         })?,
         handshake: time(typed, "handshake_timeout", Duration::from_millis(100)..=MINUTE)?,
+        memory: memory(typed)?,
         enable_echo: one(typed, "enable_echo", switch)?,
         door: door::rules(typed)?,
         clients: clients(typed)?,
@@ -75,6 +76,20 @@ fn recordings(typed: &Typed) -> Result<Option<RecordingsOptions>, ConfigError> {
     };
     let (folder, cache) = (path("recordings", "none")?, path("recordings_cache", "auto")?);
     Ok(folder.map(|folder| RecordingsOptions { folder, cache }))
+}
+
+/// What memory the process may have: more than its ring takes.
+fn memory(typed: &Typed) -> Result<MemoryMax, ConfigError> {
+    let least = size(typed, "ring", RING_MIN..=RING_MAX)?.saturating_add(MEMORY_MIN);
+    one(typed, "memory_max", |text| match text {
+        "auto" => Ok(MemoryMax::Auto),
+        "none" => Ok(MemoryMax::None),
+        _ => match units::bytes(text) {
+            Err(error) => Err(format!("{error}, or auto, or none")),
+            Ok(bytes) if bytes >= least => Ok(MemoryMax::Bytes(bytes as u64)),
+            Ok(_) => Err(format!("with this ring, it is at least {least} bytes")),
+        },
+    })
 }
 
 /// What is recorded, where anything is.

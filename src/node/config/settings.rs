@@ -185,6 +185,7 @@ pub const SETTINGS: &[Setting] = &[
     row(Server, "drain", Text, "DURATION", "10s", "Window over which clients are sent away on SIGTERM"),
     row(Server, "upgrade", Text, "PATH|none", "none", "Unix socket where a newer process takes the listening sockets over; where one waits there, take them over from it"),
     row(Server, "handshake_timeout", Text, "DURATION", "5s", "Longest from accept to the answer"),
+    row(Server, "memory_max", Text, "SIZE|auto|none", "auto", "Memory of the process: above 80 % of it nobody new is let in, above 90 % the longest queues are cut short; auto: what its control group and resource limits allow"),
     row(Server, "enable_echo", Switch, "BOOL", "false", "Serve /v1/echo, for WebSocket conformance tests"),
 
     row(Door, "allow", List, "CIDR", "", "Networks that may connect; none: all"),

@@ -41,7 +41,7 @@ type PerShard = (&'static str, Kind, &'static str, fn(&ShardReport) -> u64);
 use Kind::{Counter, Gauge};
 
 #[rustfmt::skip]
-const PER_SHARD: [PerShard; 17] = [
+const PER_SHARD: [PerShard; 18] = [
     ("broadtape_connections", Gauge, "Connected clients.", |s| s.connections),
     ("broadtape_subscriptions", Gauge, "Subscriptions of connected clients.", |s| s.subscriptions),
     ("broadtape_audiences", Gauge, "Groups of clients that share framed bytes.", |s| s.audiences),
@@ -53,6 +53,7 @@ const PER_SHARD: [PerShard; 17] = [
     ("broadtape_conflated_records_total", Counter, "Records that a newer state replaced before they were sent.", |s| s.conflated),
     ("broadtape_dropped_records_total", Counter, "Records that did not reach a client.", |s| s.dropped),
     ("broadtape_gaps_total", Counter, "Gaps that clients were told of.", |s| s.gaps),
+    ("broadtape_shed_total", Counter, "Queues of slow clients that were cut short for want of memory.", |s| s.shed),
     (
         "broadtape_fell_back_total",
         Counter,

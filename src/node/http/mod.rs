@@ -7,6 +7,7 @@
 mod decimal;
 mod download;
 mod exposition;
+mod health;
 mod listing;
 mod metrics;
 mod overview;
@@ -172,10 +173,9 @@ async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refus
             status.readiness().map_err(not_ready)?;
             // Who streams is ready; that nothing is recorded is for people to know.
             let failure = status.recorder().and_then(|recorder| recorder.health.failure);
-            match failure {
-                Some(failure) => Reply::new(TEXT, format!("ready; not recording: {failure}\n")),
-                None => Reply::new(TEXT, "ready\n"),
-            }
+            let tape = failure.map(|failure| format!("; not recording: {failure}"));
+            let health = health::words(&status.health());
+            Reply::new(TEXT, format!("ready{}{health}\n", tape.unwrap_or_default()))
         }
         Page::Metrics => {
             let (feed, shards) = (status.feed().await, status.shards().await);
@@ -184,9 +184,10 @@ async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refus
             let gate = [status.refusals(), status.security()];
             let page = metrics::page(status.info(), ready, &feed, &shards, &gate);
             let tape = recorder.map(|recorder| tape::page(&recorder));
+            let health = health::page(&status.health());
             Reply::new(
                 PROMETHEUS,
-                page + &tape.unwrap_or_default() + &tape::downloads(status).await,
+                page + &health + &tape.unwrap_or_default() + &tape::downloads(status).await,
             )
         }
         Page::Status => Reply::new(JSON, overview::status(status).await),

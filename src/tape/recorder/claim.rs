@@ -114,7 +114,7 @@ impl Claim {
         let mut recorder = Recorder::new(self, parts, stops).map_err(failed)?;
         recorder.open().map_err(failed)?;
         let thread = thread::Builder::new().name("tape".to_owned());
-        let thread = thread.spawn(move || recorder.run()).map_err(failed)?;
+        let thread = thread.spawn(move || recorder.run_guarded()).map_err(failed)?;
         Ok(Handle { watermark, stop, thread: Arc::new(thread) })
     }
 }

@@ -1,6 +1,7 @@
 //! The recorder's thread: read, collect, append, have it synced.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ pub(in crate::tape) struct Recorder {
     ring: Ring,
     reader_id: usize,
     elastic: bool,
-    pub(super) progress: Progresses,
+    pub(in crate::tape) progress: Progresses,
     pub(super) directory: Arc<Directory>,
     pub(super) watermark: Arc<Watermark>,
     events: Box<dyn Fn(RecorderEvent) + Send>,
@@ -106,8 +107,21 @@ impl Recorder {
         })
     }
 
-    /// Until it is told to stop.
-    pub(super) fn run(mut self) {
+    /// Until it is told to stop, or panics: then nothing is recorded any more, and no feed waits
+    /// for it. That it has ended is seen by whoever listens to its events.
+    pub(in crate::tape) fn run_guarded(self) {
+        let (progress, watermark) = (self.progress.clone(), self.watermark.clone());
+        if catch_unwind(AssertUnwindSafe(|| self.run())).is_ok() {
+            return;
+        }
+        if let Some(progress) = progress.recorder() {
+            progress.step_aside();
+        }
+        tracing::error!("the recorder has panicked");
+        watermark.set_health(Some("a fault of the recorder: it has ended".to_owned()), unix_now());
+    }
+
+    fn run(mut self) {
         let wake = Arc::new(Unpark(thread::current()));
         self.ring.waits().register(self.reader_id, wake);
         loop {

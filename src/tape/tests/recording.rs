@@ -275,3 +275,19 @@ proptest! {
         prop_assert_eq!(open(folder.path()).published(), Some(newest));
     }
 }
+
+#[test]
+fn a_panic_ends_it_and_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(options(folder.path(), Durability::None)).unwrap();
+    world.publish(100);
+    world.turn();
+    world.publish(100);
+    let (watermark, progress) = (world.watermark.clone(), world.recorder.progress.clone());
+    world.faults.panics.store(true, SeqCst);
+    world.recorder.run_guarded();
+    let failure = watermark.status().health.failure;
+    assert_eq!(failure.as_deref(), Some("a fault of the recorder: it has ended"));
+    assert_eq!(progress.slowest_read(), u64::MAX);
+    assert_eq!(recorded(folder.path()), all(1..=100), "what it recorded before stays");
+}

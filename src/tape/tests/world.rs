@@ -25,6 +25,7 @@ pub(super) struct Faults {
     pub(super) room: AtomicI64,
     pub(super) sync_fails: AtomicBool,
     pub(super) create_fails: AtomicBool,
+    pub(super) panics: AtomicBool,
     pub(super) syncs: AtomicU64,
 }
 
@@ -52,6 +53,7 @@ impl Disk for Faulty {
 
 impl Output for FaultyOutput {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        assert!(!self.1.panics.load(SeqCst), "it was told to");
         let room = self.1.room.load(SeqCst);
         if room < 0 {
             return self.0.append(bytes);
