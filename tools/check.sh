@@ -56,6 +56,7 @@ run_lint() {
 
 run_test() {
     python_clients
+    debian faketime faketime
     proxies
     local targets=(--lib --bins) path name
     for path in tests/*.rs tests/*/main.rs; do

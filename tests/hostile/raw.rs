@@ -96,7 +96,8 @@ impl Raw {
         Self::shake_hands(server.connect(), encoding, behind)
     }
 
-    fn shake_hands(mut stream: TcpStream, encoding: &str, behind: &[u8]) -> Self {
+    /// Upgrades a connection, and sends this right behind the handshake.
+    pub(crate) fn shake_hands(mut stream: TcpStream, encoding: &str, behind: &[u8]) -> Self {
         let head = handshake(&format!("/v1/stream?encoding={encoding}"));
         stream.write_all(&[head.as_bytes(), behind].concat()).unwrap();
         let mut raw = Self { stream, input: Vec::new(), start: 0 };
@@ -110,6 +111,11 @@ impl Raw {
         assert!(head.starts_with("HTTP/1.1 101"), "{head}");
         raw.start = end + 4;
         raw
+    }
+
+    /// Its socket, and what was read of it and not taken.
+    pub(crate) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.input[self.start..].to_vec())
     }
 
     /// Sends bytes; what the server does not take because it has closed is not the caller's matter.

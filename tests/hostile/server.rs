@@ -15,7 +15,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
 pub(crate) struct Server {
-    program: Program,
+    /// None: it runs within this process.
+    program: Option<Program>,
+    address: String,
     /// Its trades are numbered without a hole.
     pub(crate) numbered: bool,
 }
@@ -32,12 +34,28 @@ impl Server {
         // Under these names the tests ask.
         all.extend(["--hosts", "test", "--hosts", "x"]);
         let numbered = !args.contains(&"--scenario");
-        Self { program: Program::start(&[&all[..], args].concat()), numbered }
+        let program = Program::start(&[&all[..], args].concat());
+        Self { numbered, ..Self::of(program) }
+    }
+
+    /// A program that plays numbered trades.
+    pub(crate) fn of(program: Program) -> Self {
+        Self { address: program.address.clone(), program: Some(program), numbered: true }
+    }
+
+    /// One that runs within this process, and plays numbered trades.
+    pub(crate) fn within(address: String) -> Self {
+        Self { program: None, address, numbered: true }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.program.as_ref().map_or_else(std::process::id, Program::id)
     }
 
     /// `127.0.0.1:PORT`.
     pub(crate) fn address(&self) -> &str {
-        &self.program.address
+        &self.address
     }
 
     /// A connection that has said nothing.
@@ -81,12 +99,19 @@ impl Server {
 
     /// Open descriptors of the process.
     pub(crate) fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.program.id())).unwrap().count()
+        fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
+    /// Resident memory of the process, bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.id())).unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * rustix::param::page_size() as u64
     }
 
     /// CPU time of the process so far.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.program.id())).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 10)
@@ -110,11 +135,11 @@ impl Server {
 
     /// Tells it to end (SIGTERM) without waiting for that.
     pub(crate) fn terminate(&self) {
-        self.program.terminate();
+        self.program.as_ref().unwrap().terminate();
     }
 
     /// Waits until it has ended.
     pub(crate) fn ended(self) -> ExitStatus {
-        self.program.wait()
+        self.program.unwrap().wait()
     }
 }

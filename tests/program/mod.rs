@@ -38,8 +38,18 @@ impl Program {
         Self::listen(Path::new("."), address, args)
     }
 
+    /// The same, started by a program that changes something for it: `prlimit`, `env`.
+    pub(crate) fn start_under(starter: &[&str], args: &[&str]) -> Self {
+        let mut command = Command::new(starter[0]);
+        command.args(&starter[1..]).arg(env!("CARGO_BIN_EXE_broadtape")).stdin(Stdio::null());
+        Self::launch(command, Path::new("."), "127.0.0.1:0", args)
+    }
+
     fn listen(folder: &Path, address: &str, args: &[&str]) -> Self {
-        let mut command = broadtape();
+        Self::launch(broadtape(), folder, address, args)
+    }
+
+    fn launch(mut command: Command, folder: &Path, address: &str, args: &[&str]) -> Self {
         command.current_dir(folder).args(args).args(["--listen", address]).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
