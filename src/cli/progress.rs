@@ -16,6 +16,8 @@ use crate::wire::json::time_text;
 
 /// Between two looks where there is a bar, and where there is a log.
 const LOOK: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// Steps of a bar, ns.
+const MILLISECOND: u64 = 1_000_000;
 
 /// A thread that shows how far a recording is, until this is dropped.
 pub(super) struct Shown {
@@ -73,20 +75,33 @@ struct Look {
 
 impl Look {
     fn show(&mut self, terminal: bool) {
-        let Progress { records, bytes, total, time, .. } = &*self.progress;
-        let (records, bytes, total) =
-            (records.load(Relaxed), bytes.load(Relaxed), total.load(Relaxed));
+        let Progress { records, time, .. } = &*self.progress;
+        let records = records.load(Relaxed);
+        let (position, length) = self.position();
         let (now, new) = (Instant::now(), records - self.records);
         let rate = new as f64 / (now - self.at).as_secs_f64();
         (self.at, self.records) = (now, records);
         let (at, rate) = (time_text(time.load(Relaxed)), show_count(rate as u64));
         if terminal {
-            self.bar.set_length(total);
-            self.bar.set_position(bytes);
+            self.bar.set_length(length);
+            self.bar.set_position(position);
             self.bar.set_message(format!("{at}, {rate} records/s"));
         } else if new > 0 {
-            let percent = bytes * 100 / total.max(1);
+            let percent = position * 100 / length.max(1);
             tracing::info!("replay: {percent} %, at {at}, {rate} records/s");
+        }
+    }
+
+    /// How far it is, and of how much: of its time, where that is known, else of its bytes, which
+    /// are read ahead.
+    fn position(&self) -> (u64, u64) {
+        let Progress { bytes, total, time, span, .. } = &*self.progress;
+        match span.filter(|(start, end)| start < end) {
+            Some((start, end)) => {
+                let passed = time.load(Relaxed).clamp(start, end) - start;
+                (passed / MILLISECOND, (end - start) / MILLISECOND)
+            }
+            None => (bytes.load(Relaxed), total.load(Relaxed)),
         }
     }
 }

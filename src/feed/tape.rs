@@ -148,6 +148,10 @@ impl Source for TapeSource {
         self.ts_out
     }
 
+    fn span(&self) -> Option<(UnixNanos, UnixNanos)> {
+        self.tape.index_times()
+    }
+
     fn records(&self) -> u64 {
         self.records
     }

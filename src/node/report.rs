@@ -89,7 +89,7 @@ pub struct Recording {
     pub name: String,
     /// `ready`, `preparing` or `refused`.
     pub state: &'static str,
-    /// Why it is refused.
+    /// Why it is refused; of one that is ready, what is damaged: it ends before that.
     pub reason: Option<String>,
     /// What it holds, as far as that is known.
     pub summary: Summary,

@@ -135,8 +135,8 @@ impl Status for Running {
         }
         let others = self.library.as_ref().map(|library| library.all()).unwrap_or_default();
         all.extend(others.into_iter().map(|(name, entry)| match entry.state {
-            State::Ready { summary, .. } => {
-                Recording { name, state: "ready", reason: None, summary }
+            State::Ready { summary, damage, .. } => {
+                Recording { name, state: "ready", reason: damage, summary }
             }
             State::Preparing => {
                 let summary = Summary::default();

@@ -30,6 +30,8 @@ pub enum State {
         tape: Arc<PathBuf>,
         /// What is on it.
         summary: Summary,
+        /// What is damaged, where anything is: it ends before that.
+        damage: Option<String>,
     },
     /// It can't be replayed, for this reason.
     Refused(String),

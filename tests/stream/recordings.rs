@@ -38,6 +38,19 @@ fn server(folder: &TempDir, more: &[&str]) -> Program {
     metronome(1_000, &[&these[..], more].concat())
 }
 
+/// Copies a tape, but for one bit behind its middle.
+fn damaged_copy(tape: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for file in fs::read_dir(tape).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut bytes = fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        if let Some(byte) = bytes.get_mut(middle) {
+            *byte ^= 1;
+        }
+        fs::write(to.join(file.file_name().unwrap()), bytes).unwrap();
+    }
+}
+
 /// Waits until a recording is listed as this; what is listed of it.
 async fn listed(server: &Program, name: &str, state: &str) -> Value {
     loop {
@@ -176,6 +189,8 @@ async fn tapes_lie_beside_files_and_what_comes_and_goes_is_noticed() {
     client.records(3_000).await;
     drop(client);
     assert!(other.stop().success());
+    let broken = folder.path().join("broken");
+    damaged_copy(&tape, &broken);
     let server = server(&folder, &["--record", folder.path().join("own").to_str().unwrap()]);
     let said = listed(&server, "taped", "ready").await;
     let mut client = Client::connect(&server).await;
@@ -184,6 +199,14 @@ async fn tapes_lie_beside_files_and_what_comes_and_goes_is_noticed() {
     assert!(records.len() >= 3_000 && long(&said["records"]) >= 3_000);
     assert!(numbers(&records).into_iter().eq(1..=records.len() as u32));
     listed(&server, "live", "ready").await;
+    listed(&server, "broken", "ready").await;
+    client.granted("replay", json!({"recording": "broken", "speed": "max"})).await;
+    let messages = client.until(is("error")).await;
+    let Some(Message::Text(error)) = messages.last().cloned() else { panic!("no error") };
+    assert!(error.to_string().contains("the server's log says why"), "{error}");
+    let part = numbers(&replayed(messages));
+    assert!(part.len() < records.len(), "what comes before the damage");
+    assert!(part.iter().copied().eq(1..=part.len() as u32));
 
     add(folder.path(), "later.dbn");
     listed(&server, "later", "ready").await;

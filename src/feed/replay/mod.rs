@@ -51,6 +51,8 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Bytes of all files.
     pub total: AtomicU64,
+    /// Index times, ns, between which its records lie, where that is known.
+    pub span: Option<(UnixNanos, UnixNanos)>,
 }
 
 /// Recordings that are played.
@@ -102,7 +104,9 @@ impl Replay {
             return Err(ReplayError::TooMany { count: known.len(), max: INSTRUMENTS_MAX });
         }
         let total = AtomicU64::new(merge.size());
-        let progress = Arc::new(Progress { total, ..Progress::default() });
+        let window = (options.from.unwrap_or(0), options.to.unwrap_or(u64::MAX));
+        let span = span_of(&merge).map(|(from, to)| (from.max(window.0), to.min(window.1)));
+        let progress = Arc::new(Progress { total, span, ..Progress::default() });
         Ok(Self {
             name,
             merge,
@@ -112,7 +116,7 @@ impl Replay {
             pacer: Pacer::new(parts, gap),
             due: None,
             looped: options.looped,
-            window: (options.from.unwrap_or(0), options.to.unwrap_or(u64::MAX)),
+            window,
             newest: 0,
             played: 0,
             skipped: 0,
@@ -287,6 +291,14 @@ impl Feed for Replay {
             FeedError { source_name: self.name(), reason }
         })
     }
+}
+
+/// Index times between which the records of all recordings lie, where that is known of each.
+fn span_of(merge: &Merge) -> Option<(UnixNanos, UnixNanos)> {
+    let spans: Option<Vec<_>> = merge.sources().iter().map(|source| source.span()).collect();
+    let spans = spans?;
+    let start = spans.iter().map(|(start, _)| *start).min()?;
+    Some((start, spans.iter().map(|(_, end)| *end).max()?))
 }
 
 /// Recordings of which only a part is wanted: a tape does not read the rest.

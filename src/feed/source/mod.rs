@@ -53,6 +53,11 @@ pub trait Source: Send {
         None
     }
 
+    /// Index times, ns, that its records lie between, where that is known.
+    fn span(&self) -> Option<(UnixNanos, UnixNanos)> {
+        self.metadata().and_then(|metadata| Some((metadata.start, metadata.end?.get())))
+    }
+
     /// Records so far, the one it stands at included.
     fn records(&self) -> u64;
 

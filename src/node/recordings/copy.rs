@@ -182,7 +182,7 @@ impl Copier {
         }
         let tape = Tape::open(&place).map_err(|error| because(&error))?;
         let summary = Summary::of(&tape).map_err(|error| because(&error))?;
-        Ok(State::Ready { tape: Arc::new(place), summary })
+        Ok(State::Ready { tape: Arc::new(place), summary, damage: None })
     }
 
     /// Copies the records of a file to a new tape.

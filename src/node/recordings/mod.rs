@@ -154,8 +154,13 @@ fn tape(folder: &Path) -> State {
         Ok((summary, tape.damage().first().cloned()))
     });
     match summary {
-        Ok((summary, None)) => State::Ready { tape: Arc::new(folder.to_owned()), summary },
-        Ok((_, Some(damage))) => State::Refused(without_folder(&damage.to_string(), folder)),
+        Ok((summary, damage)) => {
+            let damage = damage.map(|damage| without_folder(&damage.to_string(), folder));
+            if let Some(damage) = &damage {
+                tracing::warn!(recording = %folder.display(), %damage, "it ends before that");
+            }
+            State::Ready { tape: Arc::new(folder.to_owned()), summary, damage }
+        }
         Err(error) => State::Refused(without_folder(&error.to_string(), folder)),
     }
 }

@@ -38,6 +38,9 @@ use crate::wire::request::{Method, Request};
 use crate::wire::subscribe::Subscribe;
 use crate::wire::symbols::Symbols;
 
+/// What clients are told of a recording that the disk does not give.
+const UNREADABLE: &str = "the recording can't be read there; the server's log says why";
+
 /// A recording that was opened for a replay: what it holds, and its instruments.
 pub struct Opened {
     contents: Arc<Contents>,
@@ -69,7 +72,11 @@ fn opened(found: Found, roster: &Roster) -> Result<Opened, ControlError> {
         Found::Tape(contents) => return Ok(Opened::new(contents, roster)),
         Found::Absent(words) => (ErrorCode::UnknownRecording, words),
         Found::Unready(words) => (ErrorCode::WrongState, words),
-        Found::Gone(words) | Found::Failed(words) => (ErrorCode::Internal, words),
+        Found::Gone(reason) | Found::Failed(reason) => {
+            // Where the server keeps it is not for clients.
+            tracing::error!(%reason, "a recording can't be opened");
+            (ErrorCode::Internal, UNREADABLE.to_owned())
+        }
         Found::Block(_) | Found::End { .. } => {
             (ErrorCode::Internal, "it can't be opened".to_owned())
         }
@@ -368,7 +375,7 @@ impl<E: Engine> Shard<E> {
             Found::Tape(_) | Found::Absent(_) | Found::Unready(_) => {}
             Found::Gone(words) | Found::Failed(words) => {
                 tracing::error!(reason = %words, "a replay can't go on");
-                let error = ControlError::new(ErrorCode::Internal, words);
+                let error = ControlError::new(ErrorCode::Internal, UNREADABLE.to_owned());
                 self.tell(token, |out| message::error(&error, now.unix, out));
                 self.end_replay(token);
             }

@@ -204,7 +204,11 @@ impl Play {
             if self.paused && self.steps == 0 {
                 return Pause::Told;
             }
-            let Some((seq, record)) = self.passage.peek() else { return Pause::Dry };
+            let Some((seq, record)) = self.passage.peek() else {
+                // What lies behind its last record may not even be readable.
+                let over = self.passage.seq() >= self.place.last_seq;
+                return if over { Pause::Over } else { Pause::Dry };
+            };
             let time = record::index_ts(&record);
             if seq > self.place.last_seq || time > self.wish.end && time != UNDEF_TIMESTAMP {
                 return Pause::Over;
