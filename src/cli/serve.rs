@@ -8,6 +8,7 @@ use crate::node::config::settings::Command;
 const EXAMPLE: &str = "\
 Examples:
   broadtape serve
+  broadtape serve --recordings feeds --record tape
   broadtape serve --listen 127.0.0.1:8080 --listen [::1]:8080 --symbols 5000 --rate 200000
   BROADTAPE_SCENARIO=halt broadtape serve --config broadtape.toml --print-config";
 

@@ -99,6 +99,10 @@ fn a_folder_of_files_is_played_and_shown_as_one_recording() {
         serde_json::from_slice::<serde_json::Value>(&said.stdout).unwrap()[0]["records"].clone()
     };
     assert_eq!((count("a.dbn"), count("b.dbn")), ("10597".into(), "10597".into()));
+    let said = run(&["inspect", "--json", feeds.to_str().unwrap()]);
+    let reports: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    let counts: Vec<_> = reports.as_array().unwrap().iter().map(|r| r["records"].clone()).collect();
+    assert_eq!(counts, ["3580", "7017"]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::feed::source::Recording;
     Exit code 1 where one is damaged or no recording; what can be read of it is shown.")]
 pub(super) struct InspectArgs {
     /// DBN files: versions 1 to 3, with metadata or fragments; captures: pcap, pcapng; FORMAT:FILE
-    /// of another format; plain, zstd, gzip or xz; folders of tapes
+    /// of another format; plain, zstd, gzip or xz; tapes, and folders of DBN files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// Print one JSON document instead
@@ -44,8 +44,11 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
         Ok(how) => Arc::new(how),
         Err(early) => return early.exit(),
     };
-    let named = |file: &String| Report::of(&Recording::named(file, how.clone()));
-    let reports: Vec<Report> = args.files.iter().map(named).collect();
+    let reports = args.files.iter().flat_map(|file| match Recording::all_named(file, &how) {
+        Ok(all) => all.iter().map(Report::of).collect(),
+        Err(error) => vec![Report::refused(file, error.to_string())],
+    });
+    let reports: Vec<Report> = reports.collect();
     let sound = reports.iter().all(|report| report.damage.is_none());
     match write(args, &reports, &mut io::stdout().lock()) {
         Ok(()) if sound => ExitCode::SUCCESS,

@@ -104,6 +104,11 @@ impl Report {
         report
     }
 
+    /// Of what is no recording.
+    pub(super) fn refused(file: &str, why: String) -> Self {
+        Self { file: file.to_owned(), damage: Some(why), ..Self::default() }
+    }
+
     fn read(&mut self, path: &Path) -> Result<(), FileError> {
         self.capture = Capture::of(path)?;
         if let Some(capture) = &self.capture {
