@@ -9,6 +9,7 @@
 #   bench    every benchmark runs once: that it works, not how fast
 #   count    instructions of the hot stages, none above its limit
 #   lab      the floor, its peers and their comparison work: tests, and a run of seconds
+#   soak     half a minute of tools/soak.sh: memory and descriptors are flat
 #   deny     licences, bans, sources; advisories where their database can be had
 #   readme   the commands and snippets of README.md, run as they stand
 #   clients  independent clients: Python websockets, the official DBN reader, Node ws and undici,
@@ -23,7 +24,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly stages=(
-    format lint test doc models bench count lab deny readme clients browser conformance
+    format lint test doc models bench count lab soak deny readme clients browser conformance
 )
 target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 readonly target
@@ -108,6 +109,11 @@ run_lab() {
     tools/lab.sh
 }
 
+run_soak() {
+    cargo build --quiet
+    BROADTAPE=$target/debug/broadtape tools/soak.sh 30
+}
+
 run_deny() {
     if ! cargo deny --version >/dev/null 2>&1; then
         cargo install --quiet --locked --root "$target/tools" cargo-deny
@@ -174,12 +180,12 @@ proxies() {
     local policy=/usr/sbin/policy-rc.d ours=false
     if [[ $EUID == 0 && ! -e $policy ]]; then
         ours=true
-        printf '#!/bin/sh\nexit 101\n' >$policy
-        chmod +x $policy
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
     fi
     debian "command -v nginx" nginx-light
     debian "command -v haproxy" haproxy
-    if $ours; then rm $policy; fi
+    if $ours; then rm "$policy"; fi
 }
 
 python_clients() {

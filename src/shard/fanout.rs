@@ -40,8 +40,8 @@ struct Span {
 
 /// What one connection is to be written: a whole span.
 #[derive(Clone, Copy)]
-struct Target {
-    token: u32,
+pub(super) struct Target {
+    pub(super) token: u32,
     span: u32,
 }
 
@@ -233,7 +233,8 @@ impl<E: Engine> Shard<E> {
         if targets.is_empty() {
             return;
         }
-        self.in_call.extend(targets.iter().map(|target| target.token));
+        // It has room for as many, and is empty between calls.
+        let _ = self.in_call.try_extend_from_slice(targets);
         let taken = self.send(targets);
         self.tally.sends += taken.len() as u64;
         for (target, taken) in targets.drain(..).zip(taken) {
@@ -307,7 +308,7 @@ impl<E: Engine> Shard<E> {
             };
             let tokens: ArrayVec<u32, WRITES_PER_CALL> =
                 chunk.iter().filter(ready).copied().collect();
-            self.in_call.extend(tokens.iter().copied());
+            self.in_call.extend(tokens.iter().map(|token| Target { token: *token, span: 0 }));
             let results = self.send_backlogs(&tokens);
             self.tally.sends += results.len() as u64;
             for (token, (offered, taken)) in tokens.into_iter().zip(results) {

@@ -143,7 +143,7 @@ pub struct Shard<E = Readiness> {
     /// Connections with unsent bytes, where that matters to the feed.
     stuck: Vec<u32>,
     /// Connections that the engine writes to just now: after a panic nobody knows what they got.
-    in_call: ArrayVec<u32, WRITES_PER_CALL>,
+    in_call: ArrayVec<fanout::Target, WRITES_PER_CALL>,
     /// Connections that have to go, and why.
     leaving: Vec<(u32, Farewell)>,
 

@@ -40,16 +40,16 @@ pub struct Hopeless {
 }
 
 /// What is left of a shard that has panicked.
-struct Remains {
+pub(super) struct Remains {
     parts: Parts,
-    orphans: Vec<Orphan>,
+    pub(super) orphans: Vec<Orphan>,
     draining: Option<Draining>,
     tally: Tally,
     latency: Latency,
 }
 
 /// A connection whose shard has panicked, and the last position that it was surely sent.
-struct Orphan {
+pub(super) struct Orphan {
     connection: Connection,
     at: u64,
 }
@@ -102,7 +102,7 @@ fn is_hopeless(panics: &mut VecDeque<Instant>, now: Instant) -> bool {
 
 impl<E: Engine> Shard<E> {
     /// Takes it apart after a panic; its state is dropped.
-    fn fall(self) -> Remains {
+    pub(super) fn fall(self) -> Remains {
         self.progress.of(self.id).step_aside();
         self.progress.of(self.id).vacate();
         let mut tally = self.tally;
@@ -114,7 +114,8 @@ impl<E: Engine> Shard<E> {
         tally.ended = counted.unwrap_or(tally.ended);
         let mut orphans = Vec::new();
         for (token, connection) in self.connections {
-            if connection.is_closing() || self.in_call.contains(&(token as u32)) {
+            let in_call = self.in_call.iter().any(|target| target.token == token as u32);
+            if connection.is_closing() || in_call {
                 let counts = !connection.is_closing();
                 tally.closes[CloseReason::Internal as usize] += u64::from(counts);
                 self.mailbox.depart();
@@ -146,7 +147,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// A new shard in the place of one that has panicked. It knows nothing of what was published.
-    fn again(remains: Remains, engine: E) -> Self {
+    pub(super) fn again(remains: Remains, engine: E) -> Self {
         let Remains { parts, draining, tally, latency, .. } = remains;
         parts.mailbox.restarted();
         let mut shard = Self::new(parts, engine, Now::read());
@@ -156,7 +157,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Sends the connections of the shard before it away.
-    fn take_in(&mut self, orphans: Vec<Orphan>) {
+    pub(super) fn take_in(&mut self, orphans: Vec<Orphan>) {
         for Orphan { mut connection, at } in orphans {
             let slot = self.connections.vacant_entry();
             let token = slot.key();
@@ -184,7 +185,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Learns what the ring still has: the last values, and the books where it has all of them.
-    fn recall(&mut self) {
+    pub(super) fn recall(&mut self) {
         let whole = self.ring.committed() <= self.ring.capacity();
         let (oldest, newest) = (self.ring.oldest(), self.ring.newest());
         if let Ok(reader) = self.ring.reader_after(oldest - 1) {

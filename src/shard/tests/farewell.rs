@@ -130,3 +130,47 @@ fn a_trade_counts_once_after_a_part_of_its_schemas_was_taken_out() {
     assert_eq!(long(&subscription["records"]), 3, "{answer}");
     assert_eq!(subscription["count"], 2);
 }
+
+#[test]
+fn after_a_panic_a_frame_begun_is_finished_and_nothing_is_claimed_that_was_not_sent() {
+    let mut world = World::new();
+    let peer = world.attach(Encoding::Dbn);
+    ask(&mut world, &peer, "subscribe", r#"{"schema":"trades","symbols":"*"}"#);
+    world.turn();
+    for _ in 0..2 {
+        world.commit(&[(Schema::Trades, 0)]);
+        world.turn();
+    }
+    let whole = peer.outbox.borrow().taken.len();
+    for (open, gulp) in [(false, Some(10)), (false, None)] {
+        peer.outbox.borrow_mut().open = open;
+        peer.outbox.borrow_mut().gulps.extend(gulp);
+        world.commit(&[(Schema::Trades, 0)]);
+        world.turn();
+    }
+    assert_eq!(peer.outbox.borrow().taken.len(), whole + 10, "it is in the midst of the third");
+    let mut world = world.restart();
+    assert_eq!(
+        world.shard.report().closes.iter().find(|c| c.0 == "internal"),
+        Some(&("internal", 1))
+    );
+    peer.outbox.borrow_mut().open = true;
+    world.writable(&peer);
+    world.turn();
+    assert_eq!(story(&peer)[2..], ["1", "2", "3", "closing", "1011"]);
+    let taken = items(&peer.outbox.borrow().taken, true);
+    let closing = taken.iter().find_map(|item| match item {
+        Item::Text(text) if text["type"] == "closing" => Some(long(&text["seq"])),
+        _ => None,
+    });
+    assert_eq!(closing, Some(3));
+    world.pass(Duration::from_secs(2));
+    assert!(world.token(&peer).is_none(), "it is let go");
+    // The shard knows what the ring has.
+    let next = world.attach(Encoding::Dbn);
+    ask(&mut world, &next, "subscribe", r#"{"schema":"trades","symbols":["AA"]}"#);
+    world.turn();
+    world.turn();
+    let told = story(&next);
+    assert!(told.contains(&"4".to_owned()) && told.last().unwrap() == "snapshot_done", "{told:?}");
+}

@@ -162,6 +162,16 @@ impl World {
         }
     }
 
+    /// What follows a panic between two turns.
+    pub(super) fn restart(mut self) -> Self {
+        let mut remains = self.shard.fall();
+        let orphans = std::mem::take(&mut remains.orphans);
+        self.shard = Shard::again(remains, self.script.clone());
+        self.shard.take_in(orphans);
+        self.shard.recall();
+        self
+    }
+
     /// The number of a client's connection, where it still has one.
     pub(super) fn token(&self, peer: &Peer) -> Option<u32> {
         let mut all = self.shard.connections.iter();
