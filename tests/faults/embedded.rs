@@ -56,7 +56,12 @@ impl Embedded {
         Self { server: Server::within(address), glue, stop, thread: Some(thread) }
     }
 
-    /// Waits until it has ended by itself.
+    /// Tells it to end.
+    pub(crate) fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until it has ended.
     pub(crate) fn ended(mut self) -> Result<(), ServerError> {
         self.thread.take().unwrap().join().unwrap()
     }

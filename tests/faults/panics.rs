@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use broadtape::clock::UnixNanos;
-use broadtape::feed::{Batch, Feed, FeedError, Metronome, Next};
+use broadtape::feed::{Batch, Feed, FeedError, Metronome, Next, Pace};
 use broadtape::limits::SHARD_RESTARTS;
 use broadtape::node::server::ServerError;
 use broadtape::wire::instrument::Instrument;
@@ -112,12 +112,18 @@ fn in_a_shard_happens_so_often_and_then_the_server_ends() {
     println!("{} panics in a row end the server: {}", SHARD_RESTARTS + 1, ended.unwrap_err());
 }
 
-/// A metronome that panics when it is told to.
-struct Nervous(Metronome, Arc<AtomicBool>);
+/// A metronome that panics when it is told to; or has the publisher panic, by asking for the
+/// impossible where nobody expects it to fail.
+struct Nervous(Metronome, Arc<AtomicBool>, Arc<AtomicBool>);
 
 impl Feed for Nervous {
     fn name(&self) -> String {
         "nervous".to_owned()
+    }
+
+    fn pace(&self) -> Pace {
+        assert!(!self.2.load(SeqCst), "it was told to");
+        self.0.pace()
     }
 
     fn instruments(&mut self) -> Vec<Instrument> {
@@ -134,7 +140,7 @@ impl Feed for Nervous {
 #[test]
 fn of_a_feed_is_its_failure_and_clients_stay() {
     let panics = Arc::new(AtomicBool::new(false));
-    let feed = Nervous(Metronome::new(1_000, 20), panics.clone());
+    let feed = Nervous(Metronome::new(1_000, 20), panics.clone(), Arc::default());
     let embedded = Embedded::with(vec![Box::new(feed)], &[]);
     let mut raw = Raw::open(&embedded.server, "json");
     assert_eq!(subscribe(&mut raw, false)["success"], true);
@@ -151,4 +157,25 @@ fn of_a_feed_is_its_failure_and_clients_stay() {
     let state =
         &serde_json::from_str::<Value>(&embedded.server.page("/v1/status")).unwrap()["feed"];
     assert_eq!(state["state"], "failed: nervous: it panicked: it was told to");
+}
+
+#[test]
+fn of_the_publisher_is_told_and_nothing_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tape, panics) = (folder.path().join("tape"), Arc::new(AtomicBool::new(false)));
+    let feed = Nervous(Metronome::new(1_000, 20), Arc::default(), panics.clone());
+    let embedded = Embedded::with(vec![Box::new(feed)], &[("record", tape.to_str().unwrap())]);
+    let mut raw = Raw::open(&embedded.server, "json");
+    assert_eq!(subscribe(&mut raw, false)["success"], true);
+    panics.store(true, SeqCst);
+    let status = raw.until(|message| message["type"] == "status");
+    assert_eq!((&status["source"], &status["state"]), (&json!("publisher"), &json!("failed")));
+    assert_eq!(raw.ask(2, "ping", json!({}))["success"], true);
+    let page: Value = serde_json::from_str(&embedded.server.page("/v1/status")).unwrap();
+    assert_eq!(page["feed"]["state"], "failed: it does not answer");
+    embedded.stop();
+    assert_eq!(raw.ending().code, Some(1012), "it drains as ever");
+    assert!(embedded.ended().is_ok());
+    let report = broadtape::tape::verify(&tape, |_, _| {}).unwrap();
+    assert!(report.damage.is_empty() && report.records > 0, "what came before is on the tape");
 }
