@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::received::{Item, Seen, items, long};
 use super::world::{Peer, World};
 use crate::limits::QUEUE_MIN;
+use crate::shard::command::Command;
 use crate::wire::encoding::Encoding;
 use crate::wire::record::Schema;
 
@@ -243,4 +244,40 @@ fn a_record_that_supersedes_a_state_while_a_client_joins_is_flagged() {
             _ => None,
         });
     assert_eq!(flagged, Some(crate::wire::batch::CONFLATED));
+}
+
+#[test]
+fn where_memory_is_short_the_longest_queue_goes_first_by_its_policy() {
+    let mut world = World::new();
+    let with = |policy: &str| {
+        format!(r#"{{"schema":"mbp-1","symbols":["AA"],"snapshot":false,"policy":"{policy}"}}"#)
+    };
+    let conflates = subscribed(&mut world, &with("conflate"));
+    block(&conflates);
+    fill(&mut world, 0.3);
+    let loses_nothing = subscribed(&mut world, &with("disconnect"));
+    block(&loses_nothing);
+    fill(&mut world, 0.3);
+    let shed = |world: &mut World, bytes| {
+        world.tell(Command::Shed(bytes));
+        world.turn();
+        world.shard.report()
+    };
+    let closed = |report: &crate::shard::report::ShardReport| {
+        report.closes.iter().find(|(reason, _)| *reason == "overload").unwrap().1
+    };
+    let report = shed(&mut world, 1);
+    assert_eq!((report.shed, closed(&report)), (1, 0), "the longest, which is conflated");
+    let report = shed(&mut world, usize::MAX);
+    assert_eq!((report.shed, closed(&report)), (2, 1), "then the other, which may lose nothing");
+    assert!(report.queued_bytes < 1024, "{}", report.queued_bytes);
+    open(&mut world, &conflates);
+    let (seen, beat) = received(&conflates);
+    let newest = seen.last().unwrap().2;
+    assert_eq!(counts(&beat, 0).0 + counts(&beat, 0).1, newest, "each is counted");
+    loses_nothing.outbox.borrow_mut().open = true;
+    world.writable(&loses_nothing);
+    world.turn();
+    let taken = items(&loses_nothing.outbox.borrow().taken, true);
+    assert!(matches!(taken.last(), Some(Item::Close(1013))));
 }
