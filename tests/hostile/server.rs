@@ -35,7 +35,12 @@ impl Server {
         all.extend(["--hosts", "test", "--hosts", "x"]);
         let numbered = !args.contains(&"--scenario");
         let program = Program::start(&[&all[..], args].concat());
-        Self { numbered, ..Self::of(program) }
+        let server = Self { numbered, ..Self::of(program) };
+        // A shard that answers has opened all that it needs: descriptors can be compared.
+        server.wait_until("its shards answer", |server| {
+            server.page("/metrics").contains("broadtape_connections{shard")
+        });
+        server
     }
 
     /// A program that plays numbered trades.
