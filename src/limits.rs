@@ -320,6 +320,31 @@ pub const TAPE_HOLES_SHOWN: usize = 100;
 /// published and not recorded, so that no number is given twice. 19 hours of a million a second.
 pub const TAPE_RESTART_SKIP: u64 = 1 << 36;
 
+/// How far the clocks of who mints tokens and of who reads them may differ.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(30);
+/// A token that ends later than this from now is refused: its end is no date.
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+/// Bytes of a token.
+pub const TOKEN_BYTES: usize = 6 << 10;
+/// Bytes of a subject, and of the id of a key or of a token.
+pub const SUBJECT_BYTES: usize = 128;
+/// Symbols and patterns that one grant names.
+pub const GRANT_SYMBOLS: usize = 1024;
+/// Tokens of one connection that may be wrong; the next one that is closes it.
+pub const AUTH_ATTEMPTS: u8 = 3;
+/// Tokens that wait to be judged.
+pub const AUTH_QUEUE: usize = 1024;
+/// How long a connection may take to say who it is, where that is asked (default).
+pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks at the files of keys and of what is revoked.
+pub const KEYS_LOOK: Duration = Duration::from_millis(250);
+/// Bytes of a file of keys.
+pub const KEYS_BYTES: u64 = 4 << 20;
+/// Keys and revocations that are known at most, of each kind.
+pub const KEYS_MAX: usize = 100_000;
+/// Between two looks for records that are old enough for a delayed connection.
+pub const DELAY_LOOK: Duration = Duration::from_millis(10);
+
 /// The bounds on one client that an operator may set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
@@ -369,6 +394,7 @@ const _: () = {
     assert!(PIECE_BYTES <= QUEUE_MIN / 4);
     assert!(CLIENT_MESSAGE_MAX <= READ_BYTES_PER_TURN);
     assert!(SUBSCRIPTIONS_PER_CONNECTION <= SUBSCRIPTIONS_MAX);
+    assert!(TOKEN_BYTES < REQUEST_HEAD_MAX && TOKEN_LEEWAY.as_secs() <= 30);
     assert!(TAPE_TURN_SLOTS * SLOT_BYTES <= TAPE_BLOCK / 4);
     assert!(TAPE_TURN_SLOTS >= RECORD_SLOTS_MAX && TAPE_BLOCK >= RECORD_MAX);
     assert!(TAPE_NAP.as_nanos() < TAPE_FLUSH.as_nanos());

@@ -19,6 +19,7 @@ mod replay;
 mod serve;
 mod settings;
 mod simulate;
+mod token;
 mod units;
 mod verify;
 mod watch;
@@ -59,6 +60,7 @@ enum Command {
     Repair(repair::RepairArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
+    Token(token::TokenArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -75,6 +77,7 @@ pub fn run() -> ExitCode {
         Some(Command::Repair(args)) => repair::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Import(args)) => import::run(args),
+        Some(Command::Token(args)) => token::run(args),
         None => help(),
     }
 }

@@ -9,11 +9,12 @@ use hyper::body::Bytes;
 use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
     HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::admission::Turned;
+use super::auth::credential::SUBPROTOCOL;
 use super::body::Body;
 use super::security::Event;
 use super::site::Sites;
@@ -85,6 +86,17 @@ impl Refusal {
         self.reason == OVERLOAD
     }
 
+    /// One and the same, whatever was wrong with a token.
+    pub(super) fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "auth_failed", "the token is not accepted")
+    }
+
+    /// A subject has as many connections as it may.
+    pub(super) fn full(most: u32) -> Self {
+        let says = format!("this subject has {most} connections, and may have no more");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", says)
+    }
+
     /// Says so to the client, and closes the connection: what follows a handshake that failed may
     /// be anything.
     pub(super) fn response(&self) -> Response<Body> {
@@ -97,6 +109,9 @@ impl Refusal {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if self.may_retry() {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
@@ -266,7 +281,16 @@ fn queried(query: &str) -> Result<Option<Encoding>, Refusal> {
                 Refusal::malformed(format!("encoding is {name:?}: there is dbn and json"))
             })?),
             _ => {
-                let says = format!("query parameter {pair:?} is not known: there is encoding");
+                // Its value may be a token: that is neither answered nor logged.
+                let name = pair.split('=').next().unwrap_or_default();
+                let says = match name {
+                    "token" | "access_token" | "api_key" | "key" | "auth" | "jwt" => {
+                        "a token never stands in an address, which logs keep: give it in \
+                         Authorization, as a subprotocol, or by auth"
+                            .to_owned()
+                    }
+                    _ => format!("query parameter {name:?} is not known: there is encoding"),
+                };
                 return Err(Refusal::malformed(says));
             }
         };
@@ -276,7 +300,9 @@ fn queried(query: &str) -> Result<Option<Encoding>, Refusal> {
 
 fn offers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
-    lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim)
+    let lists = lists.filter_map(|list| list.to_str().ok());
+    let offers = lists.flat_map(|list| list.split(',')).map(str::trim);
+    offers.filter(|offer| !offer.starts_with(SUBPROTOCOL))
 }
 
 /// The value of a header that may stand there once.

@@ -4,8 +4,10 @@
 //! the stream's is answered by the pages it was given.
 
 mod admission;
+pub mod auth;
 mod body;
 mod door;
+mod entrance;
 mod forwarded;
 mod handshake;
 mod networks;
@@ -45,10 +47,13 @@ use crate::limits::{
     ACCEPT_PAUSE, GATE_CONNECTIONS, HTTP_LIFE, HTTP_STALL, HTTP_WRITE, LISTEN_BACKLOG,
     REQUEST_HEAD_MAX, REQUEST_HEADERS_MAX,
 };
+use crate::shard::access::Entry;
 use crate::shard::command::{Arrival, Mailbox, Pass, Speech};
 use crate::socket;
 use crate::wire::close::CloseReason;
+use crate::wire::grant::Access;
 use admission::Visit;
+use auth::Authority;
 use body::Taken;
 pub use body::{Body, Pieces};
 use door::Admitted;
@@ -94,6 +99,8 @@ pub struct Gate<P> {
     pub pages: P,
     /// From accept to the answer of a handshake.
     pub handshake: Duration,
+    /// Who judges tokens; none: nobody is asked who they are.
+    pub authority: Option<Arc<Authority>>,
     /// Is `/v1/echo` served?
     pub echo: bool,
     /// No handshakes any more.
@@ -135,8 +142,14 @@ struct Guest {
 
 /// What a request wants that is right.
 enum Wish {
-    Page,
-    Stream { speech: Speech, subprotocol: Option<&'static str>, visit: Option<Visit> },
+    Page(Access),
+    Stream {
+        speech: Speech,
+        subprotocol: Option<&'static str>,
+        /// Counted by address, where a proxy speaks for it.
+        visit: Option<Visit>,
+        entry: Entry,
+    },
 }
 
 /// Answers requests that are no handshakes.
@@ -276,12 +289,13 @@ impl<P: Pages> Gate<P> {
 
     async fn answer(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         mut guest: Guest,
         waiting: Option<Waiting>,
     ) -> Response<Body> {
         match self.judge(&request, &mut guest) {
-            Ok(Wish::Page) => {
+            Ok(Wish::Page(access)) => {
+                request.extensions_mut().insert(access);
                 let unread = !request.body().is_end_stream();
                 let mut response = self.pages.answer(request.map(|_| ()), &guest.caller).await;
                 if unread {
@@ -290,10 +304,10 @@ impl<P: Pages> Gate<P> {
                 }
                 response
             }
-            Ok(Wish::Stream { speech, subprotocol, visit }) => {
+            Ok(Wish::Stream { speech, subprotocol, visit, entry }) => {
                 let Guest { caller, admitted, .. } = guest;
                 let pass = Pass { via: caller.via, held: Box::new((admitted, visit)) };
-                self.upgrade(request, (speech, subprotocol), caller.address, (pass, waiting))
+                self.upgrade(request, (speech, subprotocol), caller.address, (pass, entry, waiting))
             }
             Err(refusal) => self.refuse(&refusal, &guest.caller),
         }
@@ -306,11 +320,12 @@ impl<P: Pages> Gate<P> {
         handshake::check_form(request)?;
         self.door.sites.check_host(headers, request.version(), guest.local)?;
         match handshake::judge(request, &self.door.sites, self.echo, self.shut()) {
-            Verdict::Page => Ok(Wish::Page),
+            Verdict::Page => self.access(request, &guest.caller).map(Wish::Page),
             Verdict::Refused(refusal) => Err(refusal),
             Verdict::Accepted { speech, subprotocol } => {
                 let visit = self.door.visit(&connected, &guest.caller)?;
-                Ok(Wish::Stream { speech, subprotocol, visit })
+                let entry = self.entry(request, &guest.caller)?;
+                Ok(Wish::Stream { speech, subprotocol, visit, entry })
             }
         }
     }
@@ -329,13 +344,13 @@ impl<P: Pages> Gate<P> {
         mut request: Request<Incoming>,
         (speech, subprotocol): (Speech, Option<&'static str>),
         peer: SocketAddr,
-        (pass, waiting): (Pass, Option<Waiting>),
+        (pass, entry, waiting): (Pass, Entry, Option<Waiting>),
     ) -> Response<Body> {
         let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
             return Refusal::malformed("the handshake is incomplete").response();
         };
         tokio::spawn(async move {
-            self.hand_over(upgrade, speech, peer, pass).await;
+            self.hand_over(upgrade, speech, peer, (pass, entry)).await;
             drop(waiting);
         });
         handshake::accepted(response, subprotocol)
@@ -356,7 +371,7 @@ impl<P: Pages> Gate<P> {
         upgrade: UpgradeFut,
         speech: Speech,
         peer: SocketAddr,
-        pass: Pass,
+        papers: (Pass, Entry),
     ) {
         let stream = match timeout(self.handshake, upgrade).await {
             Ok(Ok(websocket)) => websocket.into_inner().into_inner(),
@@ -365,7 +380,7 @@ impl<P: Pages> Gate<P> {
                 return;
             }
         };
-        if let Err(error) = self.send(stream, speech, peer, pass) {
+        if let Err(error) = self.send(stream, speech, peer, papers) {
             self.refusals.overload.fetch_add(1, Relaxed);
             tracing::warn!(%peer, %error, "connection not handed over");
         }
@@ -376,7 +391,7 @@ impl<P: Pages> Gate<P> {
         upgraded: Upgraded,
         speech: Speech,
         peer: SocketAddr,
-        pass: Pass,
+        (pass, entry): (Pass, Entry),
     ) -> io::Result<()> {
         let parts = upgraded
             .downcast::<TokioIo<Strict<TcpStream>>>()
@@ -389,7 +404,7 @@ impl<P: Pages> Gate<P> {
             fewest.ok_or_else(|| io::Error::other("there is no shard that is not stuck"))?;
         let session = self.sessions.fetch_add(1, Relaxed) + 1;
         let (leftover, pass) = (parts.read_buf, Some(Box::new(pass)));
-        let arrival = Arrival { session, stream, leftover, peer, speech, pass };
+        let arrival = Arrival { session, stream, leftover, peer, speech, entry, pass };
         shard.attach(arrival).map_err(|_| io::Error::other("the shard's queue is full"))
     }
 }

@@ -43,11 +43,15 @@ pub enum Event {
     Order,
     /// An order that was not right.
     OrderRefused,
+    /// A token or an API key that is not accepted.
+    Auth,
+    /// More connections than a subject may have.
+    ConnectionsOfSubject,
 }
 
 impl Event {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Denied,
         Self::Connections,
         Self::ConnectionsOfAddress,
@@ -63,6 +67,8 @@ impl Event {
         Self::TakenOver,
         Self::Order,
         Self::OrderRefused,
+        Self::Auth,
+        Self::ConnectionsOfSubject,
     ];
 
     /// Its name in metrics and in the log.
@@ -83,6 +89,8 @@ impl Event {
             Self::TakenOver => "taken_over",
             Self::Order => "order",
             Self::OrderRefused => "order_refused",
+            Self::Auth => "auth_failed",
+            Self::ConnectionsOfSubject => "too_many_connections",
         }
     }
 }
@@ -134,7 +142,7 @@ mod tests {
         for (n, event) in Event::ALL.iter().enumerate() {
             assert_eq!(*event as usize, n);
         }
-        assert_eq!(Event::OrderRefused as usize + 1, Event::ALL.len());
+        assert_eq!(Event::ConnectionsOfSubject as usize + 1, Event::ALL.len());
         let names: BTreeSet<_> = Event::ALL.iter().map(|event| event.name()).collect();
         assert_eq!(names.len(), Event::ALL.len());
     }

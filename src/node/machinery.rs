@@ -17,6 +17,7 @@ use super::server::{Engines, Program, ServerError};
 use crate::feed::publisher::{self, FeedEvent, Handle, Publisher};
 use crate::ring::{Progresses, Ring, ring_from};
 use crate::shard;
+use crate::shard::access::Doorkeeper;
 use crate::shard::command::Mailbox;
 use crate::shard::course::{Shelf, Tape};
 use crate::shard::supervise::{self, Hopeless};
@@ -65,6 +66,7 @@ pub(super) fn build(
     directory: &Arc<Directory>,
     mut recording: Recording,
     origin: Origin,
+    door: Option<Arc<dyn Doorkeeper>>,
 ) -> Result<Machinery, ServerError> {
     let engine = engine::probe(options.engine).map_err(ServerError::Engine)?;
     let (writer, ring) = ring_from(options.ring_bytes, origin.seq + 1, origin.ts_out)?;
@@ -93,6 +95,7 @@ pub(super) fn build(
             reader: ring.reader(),
             tape: tape.clone(),
             shelf: shelf.clone(),
+            door: door.clone(),
             directory: directory.clone(),
             mailbox: Mailbox::new(waker),
             poll,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::UnixNanos;
 use crate::feed::source::Recording;
 pub use crate::gate::DoorRules;
+pub use crate::gate::auth::AuthOptions;
 use crate::limits::ClientLimits;
 pub use crate::tape::recorder::{Durability, RecordOptions};
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub enable_echo: bool,
     /// Who may knock.
     pub door: DoorRules,
+    /// Who may come in.
+    pub auth: AuthOptions,
     /// The bounds on one client.
     pub clients: ClientLimits,
     /// The tape that is recorded, where one is.

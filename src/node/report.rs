@@ -69,8 +69,12 @@ pub trait Status: Send + Sync {
     /// At most `limit` sessions with an id above `after`, by id.
     fn sessions(&self, after: u64, limit: usize) -> impl Future<Output = Vec<Session>> + Send;
 
-    /// The last record of each schema of these instrument ids, published (with `ts_out`).
-    fn last(&self, instruments: Vec<u32>) -> impl Future<Output = Vec<Vec<u8>>> + Send;
+    /// The last record of each schema of a mask of these instrument ids, published (with `ts_out`).
+    fn last(
+        &self,
+        instruments: Vec<u32>,
+        schemas: u32,
+    ) -> impl Future<Output = Vec<Vec<u8>>> + Send;
 }
 
 /// A recording that can't be downloaded.

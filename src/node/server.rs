@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -24,6 +25,8 @@ use super::watchdog::Watchdog;
 use crate::clock::unix_now;
 use crate::feed::Feed;
 use crate::feed::publisher::FeedEvent;
+use crate::gate::auth::Authority;
+use crate::gate::auth::files::KeysError;
 use crate::gate::{self, Door, Gate};
 use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION, WATCH};
 use crate::ring::RingError;
@@ -86,6 +89,9 @@ pub enum ServerError {
         /// Why.
         error: io::Error,
     },
+    /// The keys of who may come in.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The feeds.
     #[error(transparent)]
     Feed(#[from] DirectoryError),
@@ -130,7 +136,12 @@ pub fn run<S: AsyncFnMut()>(
     let directory = Arc::new(Directory::default());
     let recording = Recording::claim(options, epoch)?;
     let origin = recording.origin(epoch);
-    let machinery = build(options, program, &directory, recording, origin)?;
+    let authority = match options.auth.required {
+        true => Some(Authority::new(options.auth.clone())?),
+        false => None,
+    };
+    let door = authority.as_ref().map(Authority::doorkeeper).transpose()?;
+    let machinery = build(options, program, &directory, recording, origin, door)?;
     let listen = addresses.clone();
     let version = env!("CARGO_PKG_VERSION");
     let info = Info { version, epoch: origin.epoch, started: unix_now(), listen };
@@ -155,6 +166,7 @@ pub fn run<S: AsyncFnMut()>(
         door: Arc::new(door),
         pages: running.clone(),
         handshake: options.handshake,
+        authority,
         echo: options.enable_echo,
         draining: AtomicBool::new(false),
         refusing: running.memory.refusing.clone(),
@@ -166,6 +178,11 @@ pub fn run<S: AsyncFnMut()>(
     let mut server = Server { drain: options.drain, exit, machinery, running, gate, guards };
     runtime.block_on(async {
         let told = signals()?;
+        let mut hangups = signal(SignalKind::hangup())?;
+        let hung_up = async move || {
+            hangups.recv().await;
+        };
+        tokio::spawn(server.gate.clone().watch_keys(hung_up));
         let offer = options
             .upgrade
             .as_deref()

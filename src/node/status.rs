@@ -202,9 +202,9 @@ impl Status for Running {
         sessions
     }
 
-    async fn last(&self, instruments: Vec<u32>) -> Vec<Vec<u8>> {
+    async fn last(&self, instruments: Vec<u32>, schemas: u32) -> Vec<Vec<u8>> {
         let Some(shard) = self.awake().next() else { return Vec::new() };
-        let question = |reply| Command::Last { instruments: instruments.clone(), reply };
+        let question = |reply| Command::Last { instruments: instruments.clone(), schemas, reply };
         timeout(PATIENCE, ask(shard, question)).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 }

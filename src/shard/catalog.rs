@@ -7,11 +7,16 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use crate::shard::interest::Interest;
+use crate::wire::error::ErrorCode;
+use crate::wire::grant::Scope;
 use crate::wire::instrument::{Directory, Instrument};
-use crate::wire::symbols::{Pattern, Symbol};
+use crate::wire::symbols::{Pattern, Symbol, Symbols};
 
 /// An instrument's place in the directory, dense from 0.
 pub type Index = u32;
+
+/// A symbol that was asked for and is not in what comes of that, and why.
+pub type Rejected = (String, ErrorCode);
 
 /// What this shard has seen of the [`Directory`].
 pub struct Catalog {
@@ -87,9 +92,57 @@ impl Catalog {
             .collect()
     }
 
+    /// Adds the instruments that are asked for, and given, to an interest that has none; what is
+    /// not in it, and why.
+    pub fn ask(
+        &self,
+        symbols: &Symbols,
+        given: Option<&Arc<Scope>>,
+        interest: &mut Interest,
+    ) -> Vec<Rejected> {
+        let mut rejected = Vec::new();
+        let unknown = |name| (name, ErrorCode::UnknownSymbol);
+        match (symbols, given) {
+            (Symbols::All, None) => interest.all = true,
+            (Symbols::All, Some(given)) => {
+                interest.instruments = self.within(given);
+                interest.patterns = vec![Pattern::new("*")];
+            }
+            (Symbols::Listed(list), None) => {
+                rejected.extend(self.resolve(list.iter(), interest).into_iter().map(unknown));
+            }
+            (Symbols::Listed(list), Some(given)) => {
+                // Whether there is one that is not given is not told.
+                let refused = |s: &&Symbol| matches!(s, Symbol::Name(name) if !given.allows(name));
+                let (not, good): (Vec<_>, Vec<_>) = list.iter().partition(refused);
+                let names = not.into_iter().map(|symbol| symbol.as_str().to_owned());
+                rejected.extend(names.map(|name| (name, ErrorCode::NotEntitled)));
+                let missing = self.resolve(good.into_iter(), interest);
+                rejected.extend(missing.into_iter().map(unknown));
+                interest.instruments.retain(|index| given.allows(&self.get(*index).symbol));
+            }
+        }
+        interest.within = given.filter(|_| !interest.patterns.is_empty()).cloned();
+        rejected
+    }
+
+    /// The instruments that are given, sorted.
+    fn within(&self, given: &Scope) -> Vec<Index> {
+        let names = given.names().iter().flat_map(|name| self.named(name).iter().copied());
+        let patterns = given.patterns().iter().flat_map(|pattern| self.matching(pattern));
+        let mut all: Vec<Index> = names.chain(patterns).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Adds the instruments that a list means to an interest that has none; the names that nobody
     /// has.
-    pub fn resolve(&self, symbols: &[Symbol], interest: &mut Interest) -> Vec<String> {
+    fn resolve<'s>(
+        &self,
+        symbols: impl Iterator<Item = &'s Symbol>,
+        interest: &mut Interest,
+    ) -> Vec<String> {
         let mut unknown = Vec::new();
         let Interest { instruments, named, patterns, .. } = interest;
         for symbol in symbols {

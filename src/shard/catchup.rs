@@ -35,29 +35,37 @@ impl<E: Engine> Shard<E> {
     /// One piece of what a connection missed, or the join where nothing is left. False where it has
     /// to wait for the tape.
     pub(super) fn catch_up(&mut self, token: u32) -> bool {
-        let Phase::Joining(joining) = &mut self.connections[token as usize].phase else {
+        let Phase::Joining(joining) = &self.connections[token as usize].phase else {
             return false;
         };
-        match &joining.course {
-            Course::Ring(reader) if reader.position() >= self.reader.position() => {
-                self.go_live(token);
-                true
+        let Course::Ring(reader) = &joining.course else { return self.read_tape(token) };
+        let (position, delay) = (reader.position(), joining.delay);
+        let live = self.reader.position();
+        if delay.is_zero() {
+            match position >= live {
+                true => self.go_live(token),
+                false => self.read_ring(token, live),
             }
-            Course::Ring(_) => {
-                self.read_ring(token);
-                true
-            }
-            Course::Tape(_) => self.read_tape(token),
+            return true;
         }
+        let end = self.aged(delay).unwrap_or(position);
+        // What it would read next may be overwritten: then it has to read on elsewhere.
+        if end > position || reader.seq() + 1 < self.ring.oldest() {
+            self.read_ring(token, end);
+            return true;
+        }
+        self.rest(token);
+        false
     }
 
-    fn read_ring(&mut self, token: u32) {
+    /// A piece of what the ring has, up to a position.
+    fn read_ring(&mut self, token: u32, end: u64) {
         let Self { connections, piece, ring: _, .. } = self;
         let connection = &mut connections[token as usize];
         let Phase::Joining(joining) = &mut connection.phase else { return };
         let Course::Ring(reader) = &mut joining.course else { return };
         let before = reader.seq();
-        let lost = reader.read_until(self.reader.position(), piece).lost;
+        let lost = reader.read_until(end, piece).lost;
         let last = reader.seq();
         if let Some(lost) = lost {
             if self.tape.is_some() {
@@ -77,6 +85,8 @@ impl<E: Engine> Shard<E> {
     /// A piece from the tape; false where there is none yet.
     fn read_tape(&mut self, token: u32) -> bool {
         let (newest, mono) = (self.reader.seq(), self.now.mono);
+        let delay = self.connections[token as usize].delay();
+        let until = if delay.is_zero() { u64::MAX } else { self.old_enough(delay) };
         let Some(passage) = self.passage(token) else { return false };
         if passage.asked || passage.retry.is_some_and(|at| mono < at) {
             return false;
@@ -102,7 +112,10 @@ impl<E: Engine> Shard<E> {
         }
         // What the shard has not come to is not sent before it has.
         let before = passage.seq();
-        let Some(piece) = passage.take(newest, PIECE_BYTES) else { return false };
+        let Some(piece) = passage.take(newest, until, PIECE_BYTES) else {
+            self.rest(token);
+            return false;
+        };
         let Self { connections, texts, catalog, tally, epoch, .. } = self;
         let framing = Framing { epoch: *epoch, after: before, last: piece.last, texts, catalog };
         let (shared, numbered) =
@@ -236,22 +249,15 @@ impl<E: Engine> Shard<E> {
     /// Has a connection that is in no audience catch up from a position, at its own speed.
     pub(super) fn catch_up_from(&mut self, token: u32, after: u64, now: Now) {
         let course = self.course_after(after);
-        let joining = Joining {
-            snapshots: Default::default(),
-            course,
-            resumed: true,
-            slow: true,
-            records: 0,
-            progress: now.mono,
-            news: Vec::new(),
-        };
+        let joining = Joining::new(Default::default(), course, true, now.mono);
+        let joining = Joining { slow: true, ..joining };
         self.begin_joining(token, joining, now);
     }
 
     /// Has the tape looked through for the position that a subscribe wants to start from, where the
     /// ring does not have it; false where that is not so, or has been done.
     pub(super) fn locate(&mut self, token: u32, wishes: &[Subscribe]) -> bool {
-        let Some(start) = wishes.first().and_then(|wish| wish.start) else { return false };
+        let Some(start) = self.wanted_start(token, wishes) else { return false };
         if self.connections[token as usize].located.is_some() || !self.has_room_on_tape() {
             return false;
         }

@@ -12,12 +12,14 @@ use tokio::sync::oneshot;
 
 use crate::limits::COMMAND_QUEUE;
 use crate::ring::Wake;
+use crate::shard::access::{Entry, Verdict};
 use crate::shard::replay::Opened;
 use crate::shard::report::{Session, ShardReport};
 use crate::tape::desk::Found;
 use crate::wire::close::CloseReason;
 use crate::wire::encoding::Encoding;
 use crate::wire::error::ControlError;
+use crate::wire::grant::Standing;
 
 /// How often a full queue is tried, a millisecond apart.
 const INSISTENCE: u32 = 1_000;
@@ -44,6 +46,8 @@ pub struct Arrival {
     pub peer: SocketAddr,
     /// What it talks.
     pub speech: Speech,
+    /// How it comes in.
+    pub entry: Entry,
     /// What the gate has for it; none where there was no gate.
     pub pass: Option<Box<Pass>>,
 }
@@ -110,6 +114,8 @@ pub enum Command {
     Last {
         /// Their ids.
         instruments: Vec<u32>,
+        /// Mask of the schemas.
+        schemas: u32,
         /// To whom: published records.
         reply: oneshot::Sender<Vec<Vec<u8>>>,
     },
@@ -133,6 +139,17 @@ pub enum Command {
         /// The recording, or why not.
         opened: Result<Opened, ControlError>,
     },
+    /// What a connection said who it is by has been judged.
+    Judged {
+        /// As of [`Command::Read`].
+        token: u32,
+        /// As of [`Command::Read`].
+        session: u64,
+        /// The verdict.
+        verdict: Verdict,
+    },
+    /// Keys and revocations have changed: who is not what it was any more has to go.
+    Review(Arc<Standing>),
     /// End the thread; what is left of connections is cut off.
     Stop,
 }

@@ -10,6 +10,7 @@ use mio::net::TcpStream;
 
 use crate::clock::UnixNanos;
 use crate::limits::ClientLimits;
+use crate::shard::access::Access;
 use crate::shard::audience::{Audience, Cast, Counts, Delivery};
 use crate::shard::audiences::Audiences;
 use crate::shard::cache::{self, Key};
@@ -81,6 +82,8 @@ pub struct Connection {
     pub pass: Option<Box<Pass>>,
     /// What it talks.
     pub speech: Speech,
+    /// Who it is, where that is asked.
+    pub(super) access: Option<Box<Access>>,
     /// When it came, ns.
     pub since: UnixNanos,
     /// Checks what it sends.
@@ -154,6 +157,7 @@ impl Connection {
             peer,
             pass: None,
             speech,
+            access: None,
             since: now.unix,
             guard: Guard::new(message_max),
             backlog: Backlog::default(),
@@ -196,7 +200,11 @@ impl Connection {
     /// Have further requests to wait: it joins, or the tape is being looked through for it?
     pub fn is_occupied(&self) -> bool {
         let asked = matches!(self.located.as_deref(), Some(Located::Asked));
-        asked || matches!(self.phase, Phase::Joining(_))
+        asked
+            || match &self.phase {
+                Phase::Joining(joining) => joining.delay.is_zero() || !joining.snapshots.is_empty(),
+                _ => false,
+            }
     }
 
     /// Is it to have records that the shard has missed, rather than to be told of them? Not where

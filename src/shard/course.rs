@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::clock::UnixNanos;
 use crate::ring::Reader;
 use crate::shard::catalog::Catalog;
 use crate::tape::Block;
@@ -174,11 +175,15 @@ impl Passage {
         Some(hole)
     }
 
-    /// Cuts off records up to number `until`, one at least where there is one, until there are
-    /// `bytes` of them.
-    pub fn take(&mut self, until: u64, bytes: usize) -> Option<Piece> {
+    /// Cuts off records up to number `until` and with a `ts_out` up to `time`, one at least where
+    /// there is one, until there are `bytes` of them.
+    pub fn take(&mut self, until: u64, time: UnixNanos, bytes: usize) -> Option<Piece> {
         let (mut length, mut count) = (0, 0);
         while length < bytes && length < self.rest.len() && self.next + count <= until {
+            let record = &self.rest[length..];
+            if time < UnixNanos::MAX && record::ts_out(&record[..record::length(record)]) > time {
+                break;
+            }
             length += record::length(&self.rest[length..]);
             count += 1;
         }

@@ -121,6 +121,10 @@ impl<E: Engine> Shard<E> {
             }
             return;
         }
+        if let Some(farewell) = self.time_is_over(token, now) {
+            return self.close(token, farewell, now);
+        }
+        let connection = &mut self.connections[token as usize];
         if let Phase::Joining(joining) = &connection.phase
             && now.mono.saturating_duration_since(joining.progress) > JOIN_STALL
         {
@@ -208,7 +212,7 @@ impl<E: Engine> Shard<E> {
             match &mut connection.phase {
                 _ if connection.speech == Speech::Echo => {}
                 Phase::Closing { .. } => {}
-                Phase::Joining(joining) => joining.news.push(frames.clone()),
+                Phase::Joining(joining) => joining.news.push((self.reader.seq(), frames.clone())),
                 Phase::Live | Phase::Behind => {
                     connection.backlog.push_note(frames.clone());
                     self.heat(token);

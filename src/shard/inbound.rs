@@ -34,7 +34,7 @@ enum Step {
 impl<E: Engine> Shard<E> {
     /// Takes a connection over from the gate.
     pub(super) fn attach(&mut self, arrival: Arrival, now: Now) {
-        let Arrival { session, stream, leftover, peer, speech, pass } = arrival;
+        let Arrival { session, stream, leftover, peer, speech, pass, entry } = arrival;
         let message_max = match speech {
             Speech::Stream(_) => self.limits.message_max,
             Speech::Echo => ECHO_MESSAGE_MAX,
@@ -52,17 +52,22 @@ impl<E: Engine> Shard<E> {
             self.leaving.push((token, Farewell::new(CloseReason::Internal, error.to_string())));
             return;
         }
+        let stands = self.enter(token, entry, now);
         if let Speech::Stream(encoding) = speech {
             let mut frames = Vec::new();
+            let unknown = self.connections[token as usize].is_unknown();
             let welcome = message::Welcome {
                 session,
-                at: self.at(self.reader.seq()),
+                at: (!unknown).then(|| self.at(self.reader.seq())),
                 server_time: now.unix,
                 encoding,
                 limits: &self.limits,
             };
             frame::text_with(&mut frames, |out| welcome.write(out));
             self.note(token, frames);
+        }
+        if !stands {
+            return;
         }
         if let Some(reason) = self.draining_for() {
             let late = Farewell::new(reason, "the server is shutting down");

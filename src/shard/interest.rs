@@ -1,7 +1,10 @@
 //! Interest: what one subscription asks for, in the shard's own terms.
 
+use std::sync::Arc;
+
 use crate::shard::cache::{self, Key};
 use crate::shard::catalog::Index;
+use crate::wire::grant::Scope;
 use crate::wire::instrument::bit;
 use crate::wire::record::Schema;
 use crate::wire::symbols::Pattern;
@@ -18,6 +21,8 @@ pub struct Interest {
     pub instruments: Vec<Index>,
     /// Patterns for those to come, sorted.
     pub patterns: Vec<Pattern>,
+    /// What patterns may bring; none: whatever they match.
+    pub within: Option<Arc<Scope>>,
     /// Of the instruments, those asked for by name beside patterns, sorted.
     pub named: Vec<Index>,
     /// Instruments taken out of the patterns, sorted.
@@ -52,6 +57,7 @@ impl Interest {
     /// Does a pattern ask for this new instrument?
     pub fn wants(&self, index: Index, symbol: &str) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(symbol))
+            && self.within.as_ref().is_none_or(|given| given.allows(symbol))
             && self.except.binary_search(&index).is_err()
     }
 
@@ -125,6 +131,17 @@ impl Interest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::symbols::Symbol;
+
+    #[test]
+    fn a_pattern_brings_only_what_is_given() {
+        let given = Scope::new([Symbol::new("ES*".to_owned()), Symbol::new("NQZ9".to_owned())]);
+        let patterns = vec![Pattern::new("*")];
+        let within = Some(Arc::new(given));
+        let mut interest = Interest { schemas: 1, patterns, within, ..Interest::default() };
+        assert!(interest.welcome(3, "ESH4") && interest.welcome(4, "NQZ9"));
+        assert!(!interest.welcome(5, "NQH4") && !interest.has_instrument(5));
+    }
 
     #[test]
     fn what_was_taken_out_of_a_pattern_does_not_come_back() {

@@ -7,7 +7,7 @@
 //! asked.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub seq: u64,
     /// The states as well, or the mappings only.
     pub states: bool,
+    /// Its end is told.
+    pub told: bool,
     /// Books are among its states.
     pub books: bool,
     /// The book it is at.
@@ -53,8 +55,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// The mappings of a subscription's instruments, and no states.
     pub fn of_mappings(subscription: u32, seq: u64, known: usize) -> Self {
-        let (states, books, sending, done, open) = (false, false, None, 0, false);
-        Self { subscription, seq, states, books, sending, done, known, open }
+        let (states, told, books, sending) = (false, false, false, None);
+        Self { subscription, seq, states, told, books, sending, done: 0, known, open: false }
     }
 }
 
@@ -72,8 +74,30 @@ pub struct Joining {
     pub records: u64,
     /// When it last got on.
     pub progress: Instant,
-    /// Messages for all that stand behind records which it has not got yet.
-    pub news: Vec<Bytes>,
+    /// Messages for all that stand behind records which it has not got yet, each with the last of
+    /// these.
+    pub news: Vec<(u64, Bytes)>,
+    /// Records come this late: it never joins.
+    pub delay: Duration,
+    /// Nothing more is old enough: not to be looked for before this.
+    pub look: Option<Instant>,
+}
+
+impl Joining {
+    /// What follows snapshots from here.
+    pub fn new(snapshots: VecDeque<Snapshot>, course: Course, resumed: bool, now: Instant) -> Self {
+        Self {
+            snapshots,
+            course,
+            resumed,
+            slow: false,
+            records: 0,
+            progress: now,
+            news: Vec::new(),
+            delay: Duration::ZERO,
+            look: None,
+        }
+    }
 }
 
 impl<E: Engine> Shard<E> {
@@ -103,7 +127,12 @@ impl<E: Engine> Shard<E> {
         joining.progress = now.mono;
         match joining.snapshots.pop_front() {
             Some(snapshot) => self.send_snapshot(token, snapshot),
-            None => return self.catch_up(token),
+            None if joining.look.is_some_and(|at| at > now.mono) => return false,
+            None => {
+                let done = self.catch_up(token);
+                self.tell_delayed(token);
+                return done;
+            }
         }
         true
     }
@@ -209,7 +238,7 @@ impl<E: Engine> Shard<E> {
             };
             framer.finish(false);
         }
-        if finished && snapshot.states {
+        if finished && snapshot.told {
             let done = message::SnapshotDone {
                 subscription: snapshot.subscription,
                 at: self.at(snapshot.seq),
@@ -236,9 +265,9 @@ impl<E: Engine> Shard<E> {
             if joining.resumed {
                 let mut frames = Vec::new();
                 frame::text_with(&mut frames, |out| message::Live { at, records }.write(out));
-                news.push(frames.into());
+                news.push((seq, frames.into()));
             }
-            news.into_iter().for_each(|frames| connection.backlog.push_note(frames));
+            news.into_iter().for_each(|(_, frames)| connection.backlog.push_note(frames));
         }
         connection.join(token, &mut self.audiences, false);
         self.note_behind(token);

@@ -10,6 +10,7 @@
 //! Order on a connection: a request is answered, and its snapshot stands for a position, before the
 //! turn reads the ring; so live records follow from the next position on.
 
+pub mod access;
 mod alarm;
 pub mod audience;
 pub mod audiences;
@@ -21,7 +22,9 @@ pub mod changed;
 pub mod command;
 pub mod connection;
 pub mod course;
+mod delayed;
 pub mod encode;
+mod entitle;
 mod fanout;
 mod house;
 mod inbound;
@@ -52,6 +55,7 @@ use crate::limits::{
     TURN_SLOTS, WRITES_PER_CALL,
 };
 use crate::ring::{Progresses, Reader, Ring, Segment};
+use crate::shard::access::Doorkeeper;
 use crate::shard::alarm::Alarm;
 use crate::shard::audiences::Audiences;
 use crate::shard::books::Books;
@@ -63,6 +67,7 @@ use crate::shard::course::{Shelf, Tape};
 use crate::shard::encode::Texts;
 use crate::shard::report::Tally;
 use crate::socket::write::{Engine, Readiness};
+use crate::wire::grant::Standing;
 use crate::wire::instrument::Directory;
 use crate::wire::position::Position;
 use crate::wire::record::{self, Schema, rtype};
@@ -91,6 +96,8 @@ pub struct Parts {
     pub tape: Option<Tape>,
     /// Other recordings that can be replayed, where there are any.
     pub shelf: Option<Shelf>,
+    /// Who judges what clients say who they are by; none: nobody is asked.
+    pub door: Option<Arc<dyn Doorkeeper>>,
     /// Bounds on a client.
     pub limits: ClientLimits,
     /// Least time between two looks at the ring after one that brought something.
@@ -104,6 +111,8 @@ pub struct Shard<E = Readiness> {
     id: usize,
     epoch: u64,
     limits: ClientLimits,
+    door: Option<Arc<dyn Doorkeeper>>,
+    standing: Arc<Standing>,
     flush_interval: Option<Duration>,
     busy: bool,
 
@@ -165,6 +174,8 @@ impl<E: Engine> Shard<E> {
             id: parts.id,
             epoch: parts.epoch,
             limits: parts.limits,
+            standing: parts.door.as_ref().map(|door| door.standing()).unwrap_or_default(),
+            door: parts.door,
             flush_interval: parts.flush_interval,
             busy: parts.busy,
             reader: parts.reader,
@@ -249,13 +260,17 @@ impl<E: Engine> Shard<E> {
                 Command::Sessions { after, limit, reply } => {
                     drop(reply.send(self.sessions(after, limit)));
                 }
-                Command::Last { instruments, reply } => {
-                    drop(reply.send(self.last_records(&instruments)));
+                Command::Last { instruments, schemas, reply } => {
+                    drop(reply.send(self.last_records(&instruments, schemas)));
                 }
                 Command::Read { token, session, errand, found } => {
                     self.tape_read(token, session, errand, found);
                 }
                 Command::Opened { token, session, opened } => self.opened(token, session, opened),
+                Command::Judged { token, session, verdict } => {
+                    self.judged(token, session, verdict, now);
+                }
+                Command::Review(standing) => self.review(standing),
                 Command::Stop => self.stopping = true,
             }
         }
@@ -363,7 +378,8 @@ impl<E: Engine> Shard<E> {
                 }
                 bytes > 0
             });
-            if !self.joining.is_empty() {
+            // One that is delayed is late on purpose.
+            if self.joining.iter().any(|token| !connections[*token as usize].is_delayed()) {
                 queued = u64::MAX;
             }
         }

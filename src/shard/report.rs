@@ -95,10 +95,12 @@ pub struct Session {
     pub id: u64,
     /// Where it is served.
     pub shard: usize,
-    /// Who it is.
+    /// Where it is.
     pub peer: SocketAddr,
     /// The proxy that says so.
     pub via: Option<IpAddr>,
+    /// Who it is: the subject of its grant, where that is asked.
+    pub user: Option<String>,
     /// How its records are written.
     pub encoding: &'static str,
     /// When it came, ns.
@@ -227,6 +229,7 @@ impl<E: Engine> Shard<E> {
             shard: self.id,
             peer: connection.peer,
             via: connection.pass.as_ref().and_then(|pass| pass.via),
+            user: connection.grant().map(|grant| grant.subject.clone()),
             encoding: connection.encoding().name(),
             since: connection.since,
             subscriptions: subscriptions.collect(),
@@ -243,10 +246,13 @@ impl<E: Engine> Shard<E> {
     }
 
     /// The last record of each schema of these instrument ids.
-    pub(super) fn last_records(&self, instruments: &[u32]) -> Vec<Vec<u8>> {
+    pub(super) fn last_records(&self, instruments: &[u32], mask: u32) -> Vec<Vec<u8>> {
         let known = instruments.iter().filter_map(|id| self.catalog.index(*id));
         known
-            .flat_map(|index| schemas().map(move |schema| cache::key(schema, index)))
+            .flat_map(|index| {
+                let asked = schemas().filter(move |schema| mask & bit(*schema) != 0);
+                asked.map(move |schema| cache::key(schema, index))
+            })
             .filter_map(|key| self.cache.get(key))
             .map(|value| value.record().to_vec())
             .collect()

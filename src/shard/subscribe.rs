@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 use crate::clock::{Now, UnixNanos, unix_now};
 use crate::limits::{IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
 use crate::shard::Shard;
+use crate::shard::catalog::Rejected;
 use crate::shard::course::Course;
+use crate::shard::entitle;
 use crate::shard::interest::Interest;
 use crate::shard::joining::{Joining, Snapshot};
 use crate::shard::report;
@@ -31,8 +33,10 @@ pub(super) struct Plan {
     pub(super) interest: Interest,
     pub(super) policy: Option<Policy>,
     states: bool,
-    rejected: Vec<String>,
+    rejected: Vec<Rejected>,
     listed: bool,
+    /// The rate, where it is less than what was asked for.
+    slowed: Option<u32>,
 }
 
 impl<E: Engine> Shard<E> {
@@ -64,10 +68,14 @@ impl<E: Engine> Shard<E> {
             let error = too_many();
             return self.refuse(token, &request, time_in, &error);
         }
+        if let Err(error) = self.knows(token, &request.method) {
+            return self.refuse(token, &request, time_in, &error);
+        }
+        let connection = &mut self.connections[token as usize];
         let waits = match request.method {
             Method::Subscribe { .. } | Method::Unsubscribe(_) => connection.is_occupied(),
             Method::Replay(_) | Method::Control { .. } => connection.opening.is_some(),
-            Method::Subscriptions { .. } | Method::Ping { .. } => false,
+            Method::Subscriptions { .. } | Method::Ping { .. } | Method::Auth { .. } => false,
         };
         if waits {
             if connection.deferred.len() < self.limits.burst as usize {
@@ -111,6 +119,7 @@ impl<E: Engine> Shard<E> {
                 self.list_subscriptions(token, request, after.unwrap_or(0), time_in);
                 Ok(())
             }
+            Method::Auth { token: secret } => self.begin_auth(token, request, secret, time_in),
             Method::Ping { data } => {
                 let mut frames = Vec::new();
                 let answer = answer_to(request, time_in);
@@ -162,24 +171,29 @@ impl<E: Engine> Shard<E> {
             return Err(ControlError::new(ErrorCode::WrongState, words.to_owned()));
         }
         let start = self.start_of(token, wishes, there)?;
-        let plans: Vec<Plan> = wishes.iter().map(|w| self.plan(w)).collect::<Result<_, _>>()?;
-        let resumed = start.is_some();
+        let plans: Vec<Plan> =
+            wishes.iter().map(|wish| self.plan(token, wish)).collect::<Result<_, _>>()?;
+        let resumed = start.is_some() && wishes.iter().any(|wish| wish.start.is_some());
         let course = start.unwrap_or_else(|| Course::Ring(self.reader.clone()));
-        let seq = course.seq();
+        let connection = &mut self.connections[token as usize];
+        let seq = connection.delayed().map_or(course.seq(), |joining| joining.course.seq());
         let ids = self.answer_subscribed(token, request, &plans, seq, as_list, time_in);
 
         let Self { connections, audiences, catalog, progress, id, .. } = self;
         let connection = &mut connections[token as usize];
         connection.leave(token, audiences);
+        let delay = connection.delay();
         let known = catalog.count();
         let mut snapshots = VecDeque::new();
         for (plan, subscription) in plans.into_iter().zip(ids) {
-            let states = plan.states && !resumed;
+            let told = plan.states && !resumed;
+            let states = told && delay.is_zero();
             let books = states && plan.interest.has_schema(Schema::Mbo);
             snapshots.push_back(Snapshot {
                 subscription,
                 seq,
                 states,
+                told,
                 books,
                 sending: None,
                 done: 0,
@@ -191,10 +205,13 @@ impl<E: Engine> Shard<E> {
         if there == 0 {
             progress.of(*id).join();
         }
-        let (records, progress, news) = (0, now.mono, Vec::new());
-        let slow = false;
-        let joining = Joining { snapshots, course, resumed, slow, records, progress, news };
-        self.begin_joining(token, joining, now);
+        if let Some(joining) = self.connections[token as usize].delayed() {
+            // It is on its way already, and goes on from where it is.
+            joining.snapshots = snapshots;
+            return Ok(());
+        }
+        let joining = Joining::new(snapshots, course, resumed, now.mono);
+        self.begin_joining(token, Joining { delay, ..joining }, now);
         Ok(())
     }
 
@@ -211,14 +228,28 @@ impl<E: Engine> Shard<E> {
                 "one connection reads from one position: give all of the list the same from";
             return Err(ControlError::new(ErrorCode::BadParams, words));
         }
-        let Some(start) = start else { return Ok(None) };
-        if there > 0 {
+        if start.is_some() && there > 0 {
             let words = "from needs a connection without live subscriptions";
             return Err(ControlError::new(ErrorCode::WrongState, words));
         }
-        if let Some(located) = self.take_located(token, start) {
-            return located.map(Some);
+        let Some(wanted) = self.wanted_start(token, wishes) else { return Ok(None) };
+        let found = match self.take_located(token, wanted) {
+            Some(located) => located,
+            None => self.course_from(wanted),
+        };
+        match (found, start) {
+            (Ok(course), Some(start)) => {
+                self.check_depth(token, start, &course)?;
+                Ok(Some(course))
+            }
+            (Ok(course), None) => Ok(Some(course)),
+            (Err(_), None) => Err(self.out_of_reach(self.connections[token as usize].delay())),
+            (Err(error), Some(_)) => Err(error),
         }
+    }
+
+    /// The way from a position that the ring has.
+    fn course_from(&self, start: Start) -> Result<Course, ControlError> {
         let gone = |words: String| ControlError::new(ErrorCode::NotRetained, words);
         match start {
             Start::After(Position { epoch, .. }) if epoch != self.epoch => {
@@ -226,9 +257,7 @@ impl<E: Engine> Shard<E> {
             }
             Start::After(Position { seq, .. }) if seq <= self.reader.seq() => {
                 let reader = self.ring.reader_after(seq);
-                reader
-                    .map(|reader| Some(Course::Ring(reader)))
-                    .map_err(|error| gone(format!("position {seq}: {error}")))
+                reader.map(Course::Ring).map_err(|error| gone(format!("position {seq}: {error}")))
             }
             Start::After(Position { seq, .. }) => {
                 let newest = self.reader.seq();
@@ -238,41 +267,41 @@ impl<E: Engine> Shard<E> {
                 let reader = self.ring.reader_at_time(time);
                 let reader = reader.map_err(|error| gone(format!("time {time}: {error}")))?;
                 let ahead = reader.seq() > self.reader.seq();
-                Ok(Some(Course::Ring(if ahead { self.reader.clone() } else { reader })))
+                Ok(Course::Ring(if ahead { self.reader.clone() } else { reader }))
             }
         }
     }
 
     /// What a wish comes to, where it can be granted.
-    pub(super) fn plan(&self, wish: &Subscribe) -> Result<Plan, ControlError> {
+    pub(super) fn plan(&self, token: u32, wish: &Subscribe) -> Result<Plan, ControlError> {
+        let rights = self.connections[token as usize].rights();
+        let schemas = entitle::given_schemas(rights, wish.schemas)?;
+        let max_rate = entitle::given_rate(rights, wish.max_rate)?;
         let refuse = |code, words: &str| Err(ControlError::new(code, words.to_owned()));
         if wish.policy == Some(Policy::CatchUp) && self.tape.is_none() {
             let words = "catch_up needs a recorder, and none runs: ask for conflate or disconnect";
             return refuse(ErrorCode::WrongState, words);
         }
-        let live = wish.start.is_none();
+        let live = wish.start.is_none() && rights.is_none_or(|rights| rights.delay.is_zero());
         if live && wish.snapshot && self.cache.images() >= IMAGES_MAX {
             let words = "many snapshots are being sent: ask again in a moment";
             return refuse(ErrorCode::TooManyRequests, words);
         }
         let mut plan = Plan {
-            interest: Interest { schemas: wish.schemas, ..Interest::default() },
+            interest: Interest { schemas, max_rate, ..Interest::default() },
             policy: wish.policy,
             states: wish.snapshot,
             rejected: Vec::new(),
-            listed: true,
+            listed: false,
+            slowed: Some(max_rate).filter(|rate| *rate > 0 && Some(*rate) != wish.max_rate),
         };
-        plan.interest.max_rate = wish.max_rate.unwrap_or(0);
-        match &wish.symbols {
-            Symbols::All => (plan.interest.all, plan.listed) = (true, false),
-            Symbols::Listed(symbols) => {
-                plan.rejected = self.catalog.resolve(symbols, &mut plan.interest);
-                plan.listed = plan.interest.instruments.len() <= INSTRUMENTS_SHOWN;
-            }
+        let given = rights.and_then(|rights| rights.symbols.as_ref());
+        plan.rejected = self.catalog.ask(&wish.symbols, given, &mut plan.interest);
+        if wish.symbols != Symbols::All {
+            plan.listed = plan.interest.instruments.len() <= INSTRUMENTS_SHOWN;
         }
         if plan.interest.is_empty() {
-            let words = format!("no instrument is called {}", some_of(&plan.rejected));
-            return Err(ControlError::new(ErrorCode::UnknownSymbol, words));
+            return Err(none_of(&plan.rejected, "no instrument is called"));
         }
         if live && wish.snapshot && wish.schemas & bit(Schema::Mbo) != 0 {
             self.check_books(&plan.interest)?;
@@ -317,7 +346,7 @@ impl<E: Engine> Shard<E> {
                 let named = listed.iter().map(named);
                 (
                     named.collect(),
-                    plan.rejected.iter().map(|s| (s.as_str(), ErrorCode::UnknownSymbol)).collect(),
+                    plan.rejected.iter().map(|(symbol, code)| (symbol.as_str(), *code)).collect(),
                 )
             })
             .collect();
@@ -331,6 +360,7 @@ impl<E: Engine> Shard<E> {
                 count: plan.interest.count(self.catalog.count()),
                 instruments: plan.listed.then_some(instruments.as_slice()),
                 rejected,
+                max_rate: plan.slowed,
             })
             .collect();
         let mut frames = Vec::new();
@@ -396,9 +426,7 @@ impl<E: Engine> Shard<E> {
             progress.of(*id).leave();
         }
         self.answer_unsubscribed(token, request, time_in);
-        let Self { connections, audiences, .. } = self;
-        connections[token as usize].join(token, audiences, false);
-        self.note_behind(token);
+        self.rejoin(token);
         Ok(())
     }
 
@@ -465,6 +493,21 @@ impl<E: Engine> Shard<E> {
         // An answer stays, and so does what it counts.
         self.connections[token as usize].backlog.seal();
         self.note(token, frames);
+    }
+}
+
+/// Nothing is left of what was asked for: because nothing of it is given, or there is none.
+pub(super) fn none_of(rejected: &[Rejected], unknown: &str) -> ControlError {
+    let of = |code| rejected.iter().filter(move |(_, why)| *why == code);
+    let names = |code| of(code).map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    match names(ErrorCode::NotEntitled) {
+        none if none.is_empty() => {
+            let words = format!("{unknown} {}", some_of(&names(ErrorCode::UnknownSymbol)));
+            ControlError::new(ErrorCode::UnknownSymbol, words)
+        }
+        refused => {
+            entitle::not_entitled(format!("not given to this subject: {}", some_of(&refused)))
+        }
     }
 }
 

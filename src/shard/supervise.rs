@@ -139,6 +139,7 @@ impl<E: Engine> Shard<E> {
             epoch: self.epoch,
             tape: self.tape,
             shelf: self.shelf,
+            door: self.door,
             limits: self.limits,
             flush_interval: self.flush_interval,
             busy: self.busy,

@@ -5,6 +5,7 @@
 //! whole or not at all: `count` says how many there are, and mappings name each before its records.
 
 use super::error::{ControlError, ErrorCode};
+use super::grant::Grant;
 use super::heartbeat::Counts;
 use super::instrument::bit;
 use super::message::{self, error_body};
@@ -50,6 +51,8 @@ pub struct Subscribed<'a> {
     pub instruments: Option<&'a [(&'a str, u32)]>,
     /// What was asked for and is not in it.
     pub rejected: &'a [(&'a str, ErrorCode)],
+    /// Updates a second and instrument, where they are fewer than was asked for.
+    pub max_rate: Option<u32>,
 }
 
 /// A subscription that goes on after an unsubscribe.
@@ -143,6 +146,11 @@ impl Answer<'_> {
         });
     }
 
+    /// Appends the answer to an `auth`: who it is, what that gives, until when.
+    pub fn granted(&self, grant: &Grant, out: &mut Vec<u8>) {
+        self.success(out, |o, end| grant.fields(o, end));
+    }
+
     /// Appends the answer to a ping.
     pub fn pong(&self, data: Option<&str>, out: &mut Vec<u8>) {
         self.success(out, |o, _| {
@@ -190,6 +198,10 @@ impl Subscribed<'_> {
     fn fields<'o>(&self, o: Object<'o>, end: usize) -> Object<'o> {
         let o = o.number("subscription", self.subscription).position(self.at);
         let o = o.number("count", self.count);
+        let o = match self.max_rate {
+            Some(rate) => o.number("max_rate", rate),
+            None => o,
+        };
         let rejections = end.saturating_sub(MORE);
         let (o, told) =
             o.list_within("rejected", rejections, self.rejected, |out, (symbol, code)| {
@@ -258,7 +270,8 @@ mod tests {
         instruments: Option<&'a [(&'a str, u32)]>,
         rejected: &'a [(&'a str, ErrorCode)],
     ) -> Subscribed<'a> {
-        Subscribed { subscription: u32::MAX, at: AT, count: u32::MAX, instruments, rejected }
+        let (subscription, count) = (u32::MAX, u32::MAX);
+        Subscribed { subscription, at: AT, count, instruments, rejected, max_rate: None }
     }
 
     #[test]

@@ -42,11 +42,23 @@ pub enum CloseReason {
     Slow,
     /// A newer connection of the same user carries on with the same session name.
     TakenOver,
+    /// It did not say who it is in time.
+    AuthTimeout,
+    /// What it said who it is by was not accepted, again and again.
+    AuthFailed,
+    /// Its token has expired.
+    AuthExpired,
+    /// Its token, its key or its subject was revoked.
+    AuthRevoked,
+    /// Its subject has as many connections as it may.
+    ConnectionLimit,
+    /// It no longer may have what it was connected for.
+    NotEntitled,
 }
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::Reset,
@@ -66,6 +78,12 @@ impl CloseReason {
         Self::NoPong,
         Self::Slow,
         Self::TakenOver,
+        Self::AuthTimeout,
+        Self::AuthFailed,
+        Self::AuthExpired,
+        Self::AuthRevoked,
+        Self::ConnectionLimit,
+        Self::NotEntitled,
     ];
 
     /// The code of the close frame that the server sends of its own accord; none where the client
@@ -85,6 +103,9 @@ impl CloseReason {
             Self::NoPong => 4001,
             Self::Slow => 4008,
             Self::TakenOver => 4011,
+            Self::AuthTimeout | Self::AuthFailed | Self::AuthExpired | Self::AuthRevoked => 4500,
+            Self::ConnectionLimit => 4504,
+            Self::NotEntitled => 4507,
             Self::ClientClosed
             | Self::ClientGone
             | Self::Reset
@@ -116,6 +137,12 @@ impl CloseReason {
             Self::NoPong => "no_pong",
             Self::Slow => "slow",
             Self::TakenOver => "taken_over",
+            Self::AuthTimeout => "auth_timeout",
+            Self::AuthFailed => "auth_failed",
+            Self::AuthExpired => "auth_expired",
+            Self::AuthRevoked => "auth_revoked",
+            Self::ConnectionLimit => "connection_limit",
+            Self::NotEntitled => "not_entitled",
         }
     }
 
@@ -129,6 +156,12 @@ impl CloseReason {
                 | Self::Policy
                 | Self::TooBig
                 | Self::TakenOver
+                | Self::AuthTimeout
+                | Self::AuthFailed
+                | Self::AuthExpired
+                | Self::AuthRevoked
+                | Self::ConnectionLimit
+                | Self::NotEntitled
                 | Self::Normal
         )
     }
@@ -149,7 +182,7 @@ mod tests {
         for (n, reason) in CloseReason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, n);
         }
-        assert_eq!(CloseReason::TakenOver as usize + 1, CloseReason::ALL.len());
+        assert_eq!(CloseReason::NotEntitled as usize + 1, CloseReason::ALL.len());
     }
 
     #[test]
@@ -163,8 +196,10 @@ mod tests {
 
     #[test]
     fn every_code_may_stand_in_a_close_frame() {
-        let codes: Vec<_> = CloseReason::ALL.iter().filter_map(|r| r.code()).collect();
+        let mut codes: Vec<_> = CloseReason::ALL.iter().filter_map(|r| r.code()).collect();
         assert!(codes.iter().all(|&code| is_close_code(code)), "{codes:?}");
+        // All that is about who somebody is has one code; the reason says what.
+        codes.dedup_by(|a, b| a == b && *a == 4500);
         assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
         for never in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, u16::MAX] {
             assert!(!is_close_code(never), "{never}");

@@ -11,6 +11,12 @@ pub enum ErrorCode {
     UnknownMethod,
     /// A parameter that is missing, unknown, of the wrong type or out of range.
     BadParams,
+    /// It has not said who it is, and has to.
+    NotAuthenticated,
+    /// What it said who it is by is not accepted.
+    AuthFailed,
+    /// Not for who it is.
+    NotEntitled,
     /// No instrument has this symbol, or none of its feeds bring the schema for it.
     UnknownSymbol,
     /// No such schema, or no feed brings it.
@@ -23,6 +29,8 @@ pub enum ErrorCode {
     TooManySymbols,
     /// More subscriptions than one connection may hold.
     TooManySubscriptions,
+    /// More connections than its grant gives.
+    TooManyConnections,
     /// Understood, but not in the state that the connection or the server is in.
     WrongState,
     /// The position is older than what is retained, or of an unknown epoch.
@@ -37,16 +45,20 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::UnknownMethod,
         Self::BadParams,
+        Self::NotAuthenticated,
+        Self::AuthFailed,
+        Self::NotEntitled,
         Self::UnknownSymbol,
         Self::UnknownSchema,
         Self::UnknownSubscription,
         Self::UnknownRecording,
         Self::TooManySymbols,
         Self::TooManySubscriptions,
+        Self::TooManyConnections,
         Self::WrongState,
         Self::NotRetained,
         Self::TooManyRequests,
@@ -58,12 +70,15 @@ impl ErrorCode {
     pub const fn code(self) -> u16 {
         match self {
             Self::Malformed | Self::UnknownMethod | Self::BadParams => 400,
+            Self::NotAuthenticated => 401,
+            Self::AuthFailed => 402,
+            Self::NotEntitled => 403,
             Self::UnknownSymbol
             | Self::UnknownSchema
             | Self::UnknownSubscription
             | Self::UnknownRecording => 404,
             Self::TooManySymbols => 405,
-            Self::TooManySubscriptions => 406,
+            Self::TooManySubscriptions | Self::TooManyConnections => 406,
             Self::WrongState => 409,
             Self::NotRetained => 410,
             Self::TooManyRequests => 429,
@@ -78,12 +93,16 @@ impl ErrorCode {
             Self::Malformed => "malformed",
             Self::UnknownMethod => "unknown_method",
             Self::BadParams => "bad_params",
+            Self::NotAuthenticated => "not_authenticated",
+            Self::AuthFailed => "auth_failed",
+            Self::NotEntitled => "not_entitled",
             Self::UnknownSymbol => "unknown_symbol",
             Self::UnknownSchema => "unknown_schema",
             Self::UnknownSubscription => "unknown_subscription",
             Self::UnknownRecording => "unknown_recording",
             Self::TooManySymbols => "too_many_symbols",
             Self::TooManySubscriptions => "too_many_subscriptions",
+            Self::TooManyConnections => "too_many_connections",
             Self::WrongState => "wrong_state",
             Self::NotRetained => "not_retained",
             Self::TooManyRequests => "too_many_requests",

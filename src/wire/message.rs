@@ -27,8 +27,8 @@ impl<'o> Object<'o> {
 pub struct Welcome<'a> {
     /// This connection, for logs and pages.
     pub session: u64,
-    /// The stream, as far as it is.
-    pub at: Position,
+    /// The stream, as far as it is; none where the client has to say first who it is.
+    pub at: Option<Position>,
     /// Real time, ns.
     pub server_time: UnixNanos,
     /// How data comes.
@@ -41,11 +41,14 @@ impl Welcome<'_> {
     /// Appends it.
     pub fn write(&self, out: &mut Vec<u8>) {
         let limits = self.limits;
-        message("welcome", out)
+        let o = message("welcome", out)
             .number("version", PROTOCOL_VERSION)
-            .long("session", self.session)
-            .position(self.at)
-            .long("server_time", self.server_time)
+            .long("session", self.session);
+        let o = match self.at {
+            Some(at) => o.position(at),
+            None => o.flag("auth_required", true),
+        };
+        o.long("server_time", self.server_time)
             .text("encoding", self.encoding.name())
             .number("heartbeat_ms", limits.heartbeat.as_millis() as u32)
             .object("limits", |o| {
@@ -274,7 +277,8 @@ mod tests {
     fn a_welcome_says_what_holds() {
         let limits = ClientLimits::default();
         let encoding = Encoding::Dbn;
-        let welcome = Welcome { session: 3, at: AT, server_time: 9, encoding, limits: &limits };
+        let welcome =
+            Welcome { session: 3, at: Some(AT), server_time: 9, encoding, limits: &limits };
         let right = concat!(
             r#"{"type":"welcome","version":1,"session":"3","epoch":"18446744073709551615","#,
             r#""seq":"7","server_time":"9","encoding":"dbn","heartbeat_ms":1000,"#,

@@ -10,6 +10,7 @@ pub mod error;
 pub mod file;
 pub mod filter;
 pub mod frame;
+pub mod grant;
 pub mod heartbeat;
 pub mod instrument;
 pub mod json;

@@ -3,17 +3,18 @@
 use arrayvec::ArrayString;
 
 use super::error::{ControlError, ErrorCode};
+use super::grant::Secret;
 use super::params::{Params, wrong};
 use super::replay::{self, Control, Replay};
 use super::strict::{self, Fields, Json, quoted};
 use super::subscribe::{Subscribe, Unsubscribe, subscribes, unsubscribe};
-use crate::limits::{ClientLimits, REQUEST_ID_BYTES, WS_CONTROL_MAX};
+use crate::limits::{ClientLimits, REQUEST_ID_BYTES, TOKEN_BYTES, WS_CONTROL_MAX};
 
 /// The largest integer id: beyond it, readers that hold numbers as doubles would change it.
 pub const ID_MAX: u64 = (1 << 53) - 1;
 
 /// The methods there are.
-pub const METHODS: [&str; 11] = [
+pub const METHODS: [&str; 12] = [
     "subscribe",
     "unsubscribe",
     "subscriptions",
@@ -25,6 +26,7 @@ pub const METHODS: [&str; 11] = [
     "speed",
     "step",
     "stop",
+    "auth",
 ];
 
 /// A method name longer than this is not repeated in the answer.
@@ -63,6 +65,11 @@ pub enum Method {
         /// Comes back; at most 125 bytes.
         data: Option<String>,
     },
+    /// This is who I am.
+    Auth {
+        /// By this.
+        token: Secret,
+    },
     /// Send what was recorded.
     Replay(Box<Replay>),
     /// Do this with the replay.
@@ -84,6 +91,7 @@ impl Method {
             Self::Ping { .. } => METHODS[3],
             Self::Replay(_) => METHODS[4],
             Self::Control { control, .. } => control.name(),
+            Self::Auth { .. } => METHODS[11],
         }
     }
 }
@@ -161,6 +169,7 @@ fn method(
             params.only(&["data"])?;
             Method::Ping { data: params.text("data", WS_CONTROL_MAX)?.map(str::to_owned) }
         }
+        "auth" => Method::Auth { token: token(params)? },
         "replay" => Method::Replay(Box::new(replay::replay(params, limits.symbols)?)),
         known if replay::CONTROLS.contains(&known) => {
             let (control, replay) = replay::control(known, params)?;
@@ -172,6 +181,22 @@ fn method(
             return Err(ControlError::new(ErrorCode::UnknownMethod, says));
         }
     })
+}
+
+/// A refusal does not quote it.
+fn token(params: &Json<'_>) -> Result<Secret, ControlError> {
+    let right = r#"an object such as {"token":"…"}"#;
+    let params = Params::new("params", params, right)?;
+    params.only(&["token"])?;
+    match params.get("token") {
+        Some(Json::Text(text)) if (1..=TOKEN_BYTES).contains(&text.len()) => {
+            Ok(Secret::new(text.to_string()))
+        }
+        _ => {
+            let says = format!("params.token has to be a string of 1 to {TOKEN_BYTES} bytes");
+            Err(ControlError::new(ErrorCode::BadParams, says))
+        }
+    }
 }
 
 fn id(value: Option<&Json<'_>>) -> Result<Id, ControlError> {
@@ -272,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_unknown_method_names_those_there_are() {
-        for name in ["auth", "replays", "Pause", "Ping", ""] {
+        for name in ["authenticate", "replays", "Pause", "Ping", ""] {
             let refused = refusal(&format!(r#"{{"id":1,"method":"{name}"}}"#));
             assert_eq!(refused.error.code, ErrorCode::UnknownMethod);
             assert_eq!(refused.method.as_deref(), Some(name));

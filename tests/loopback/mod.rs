@@ -12,6 +12,7 @@ use broadtape::clock::Now;
 use broadtape::feed::{Batch, Feed, Metronome};
 use broadtape::limits::{ClientLimits, RING_DEFAULT};
 use broadtape::ring::{Progresses, Writer, ring};
+use broadtape::shard::access::Entry;
 use broadtape::shard::command::{Arrival, Mailbox, Speech};
 use broadtape::shard::{Parts, Shard, run};
 use broadtape::socket::write::Engine;
@@ -50,6 +51,7 @@ impl<E: Engine> Loopback<E> {
             reader: ring.reader(),
             tape: None,
             shelf: None,
+            door: None,
             ring,
             directory,
             mailbox: mailbox.clone(),
@@ -75,7 +77,8 @@ impl<E: Engine> Loopback<E> {
         let text = format!(r#"{{"id":1,"method":"subscribe","params":{params}}}"#);
         // As bytes that came behind the handshake, so that it is read in the turn that attaches.
         let leftover = Bytes::from(masked(text.as_bytes()));
-        let arrival = Arrival { session, stream: ours, leftover, peer, speech, pass: None };
+        let entry = Entry::Open;
+        let arrival = Arrival { session, stream: ours, leftover, peer, speech, entry, pass: None };
         assert!(self.mailbox.attach(arrival).is_ok());
         self.turn();
         theirs

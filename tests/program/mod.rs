@@ -38,6 +38,13 @@ impl Program {
         Self::listen(Path::new("."), address, args)
     }
 
+    /// Starts it with its log in a file.
+    pub(crate) fn start_with_log(log: fs::File, args: &[&str]) -> Self {
+        let mut command = broadtape();
+        command.stderr(log);
+        Self::launch(command, Path::new("."), "127.0.0.1:0", args)
+    }
+
     /// The same, started by a program that changes something for it: `prlimit`, `env`.
     pub(crate) fn start_under(starter: &[&str], args: &[&str]) -> Self {
         let mut command = Command::new(starter[0]);

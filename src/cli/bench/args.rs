@@ -15,6 +15,7 @@ use super::ramp::Ramp;
 use super::task::Population;
 use crate::cli::client::Encoding;
 use crate::cli::client::target::Target;
+use crate::cli::client::token::TokenArgs;
 use crate::cli::units;
 
 const EXAMPLES: &str = "\
@@ -59,6 +60,8 @@ pub(crate) struct BenchArgs {
     /// Processes of the server, comma separated, on this machine: what a delivered record costs
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     pub(crate) server_pid: Vec<u32>,
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
     #[command(flatten)]
     pub(crate) shape: Shape,
     #[command(flatten)]

@@ -52,6 +52,8 @@ use self::report::Report;
 use self::route::Route;
 use self::task::Task;
 use super::client::ConnectError;
+use super::client::target::Target;
+use super::client::token::TokenFileError;
 
 /// Something went wrong.
 const FAILED: u8 = 1;
@@ -75,6 +77,8 @@ pub(crate) enum BenchError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Token(#[from] TokenFileError),
     #[error("{what} {done} of {of}, then: {reason}")]
     Failed { what: &'static str, done: usize, of: usize, reason: String },
     #[error("all connections ended before the measurement did{}", list(.reasons))]
@@ -158,11 +162,12 @@ fn can_be_written(path: &Path) -> Result<(), BenchError> {
 
 fn task(args: &BenchArgs) -> Result<Task, BenchError> {
     let ours = args.peer.protocol == Protocol::Broadtape;
-    let target = if ours { args.target.clone() } else { args.target.clone().at_root() };
+    let target = args.target.clone().with_token(args.token.read()?);
+    let target = if ours { target } else { target.at_root() };
     let population = args.population();
     Ok(Task {
         route: Route::find(&target)?,
-        plan: plan(args)?,
+        plan: plan(args, &target)?,
         target,
         protocol: args.peer.protocol,
         encoding: args.shape.encoding,
@@ -179,12 +184,12 @@ fn task(args: &BenchArgs) -> Result<Task, BenchError> {
     })
 }
 
-fn plan(args: &BenchArgs) -> Result<Plan, BenchError> {
+fn plan(args: &BenchArgs, target: &Target) -> Result<Plan, BenchError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| BenchError::Thread(error.to_string()))?;
     let Selection::All = args.shape.symbols else {
         let (schema, symbols) = (args.shape.schema.clone(), args.shape.symbols.clone());
-        let plan = Plan::make(&args.target, schema, symbols, args.shape.seed);
+        let plan = Plan::make(target, schema, symbols, args.shape.seed);
         return Ok(runtime.block_on(plan)?);
     };
     Ok(Plan::all(args.shape.schema.clone()))

@@ -47,6 +47,9 @@ impl Handshake {
         if let Some(protocol) = protocol {
             request.push_str(&format!("Sec-WebSocket-Protocol: {protocol}\r\n"));
         }
+        if let Some(token) = target.token() {
+            request.push_str(&format!("Authorization: Bearer {}\r\n", token.expose()));
+        }
         request.push_str("\r\n");
         Ok((Self { accept, protocol }, request.into_bytes()))
     }

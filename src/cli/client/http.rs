@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake as http1};
-use hyper::header::HOST;
+use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,10 @@ pub(crate) async fn get_json<T: DeserializeOwned>(
     path: &str,
 ) -> Result<T, ConnectError> {
     let request = Request::get(path).header(HOST, target.authority());
+    let request = match target.token() {
+        Some(token) => request.header(AUTHORIZATION, format!("Bearer {}", token.expose())),
+        None => request,
+    };
     let request = request.body(Empty::new()).map_err(|e| foreign(target, e))?;
     within(target, ANSWER_TIMEOUT, async {
         let response = dial(target).await?.send_request(request).await;

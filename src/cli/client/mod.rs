@@ -12,6 +12,7 @@ pub(crate) mod message;
 pub(crate) mod request;
 pub(crate) mod stream;
 pub(crate) mod target;
+pub(crate) mod token;
 
 use std::time::Duration;
 

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
+use crate::wire::grant::Secret;
+
 /// The port of a server that was started without `--listen`.
 const DEFAULT_PORT: u16 = 8080;
 /// Where the stream is on every broadtape server.
@@ -18,6 +20,8 @@ pub(crate) struct Target {
     path: String,
     /// No path was typed.
     bare: bool,
+    /// What to say who we are by.
+    token: Option<Secret>,
 }
 
 /// A URL that names no server.
@@ -41,6 +45,16 @@ impl Target {
     pub(crate) fn at_root(self) -> Self {
         let path = if self.bare { self.path.replacen(STREAM_PATH, "/", 1) } else { self.path };
         Self { path, ..self }
+    }
+
+    /// The same, with what to say who we are by.
+    pub(crate) fn with_token(self, token: Option<Secret>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// What to say who we are by.
+    pub(crate) fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
     }
 
     /// Host and port, as the system's resolver takes them.
@@ -88,7 +102,7 @@ impl FromStr for Target {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
         };
-        Ok(Self { host: authority.host().to_owned(), port, path, bare })
+        Ok(Self { host: authority.host().to_owned(), port, path, bare, token: None })
     }
 }
 

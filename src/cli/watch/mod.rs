@@ -19,6 +19,7 @@ use super::client::frame::{BINARY, Frame};
 use super::client::message::{Answer, Message, Subscribed};
 use super::client::stream::{Consumer, End, ReadBuffer, Stream};
 use super::client::target::Target;
+use super::client::token::{TokenArgs, TokenFileError};
 use super::client::{ConnectError, Encoding, http, json, request};
 use crate::wire::record;
 
@@ -52,6 +53,8 @@ pub(super) struct WatchArgs {
     /// Print a JSON object a line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    token: TokenArgs,
 }
 
 /// Why there is nothing more to watch.
@@ -59,6 +62,8 @@ pub(super) struct WatchArgs {
 enum WatchError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Token(#[from] TokenFileError),
     #[error("connection {0}")]
     Ended(String),
     #[error("{0}")]
@@ -91,7 +96,8 @@ fn say(text: &str) {
 
 async fn watch(args: &WatchArgs) -> Result<(), WatchError> {
     let buffer = ReadBuffer::default();
-    let mut stream = Stream::new(http::upgrade(&args.target, args.encoding).await?);
+    let target = args.target.clone().with_token(args.token.read()?);
+    let mut stream = Stream::new(http::upgrade(&target, args.encoding).await?);
     let mut watcher = Watcher::new(args);
     let welcome = stream.drive_in_time(&buffer, &mut watcher, |w| w.welcomed).await;
     welcome.map_err(|end| ConnectError::Ended { address: args.target.authority(), end })?;

@@ -18,7 +18,7 @@ use crate::limits::{
     SIM_RATE_MAX, SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
 };
 use crate::node::options::{
-    Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, MemoryMax, Options,
+    AuthOptions, Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, MemoryMax, Options,
     RecordOptions, RecordingsOptions, Speed, Start,
 };
 use crate::node::units;
@@ -43,6 +43,7 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
     Ok(Options {
         record,
         recordings: recordings(typed)?,
+        auth: auth(typed)?,
         listen: listen(typed)?,
         shards,
         ring_bytes: size(typed, "ring", RING_MIN..=RING_MAX)?,
@@ -90,6 +91,49 @@ fn memory(typed: &Typed) -> Result<MemoryMax, ConfigError> {
             Ok(_) => Err(format!("with this ring, it is at least {least} bytes")),
         },
     })
+}
+
+/// Who may come in. Where they must say who they are, something has to say who they may be.
+fn auth(typed: &Typed) -> Result<AuthOptions, ConfigError> {
+    let file = |key| {
+        one(typed, key, |text| match text {
+            "" => Err("it is the path of a file, or none"),
+            "none" => Ok(None),
+            path => Ok(Some(PathBuf::from(path))),
+        })
+    };
+    let name = |key| {
+        one(typed, key, |text| match text {
+            "" => Err("it is a name"),
+            name => Ok(name.to_owned()),
+        })
+    };
+    let local = listen(typed)?.iter().all(|address| address.ip().to_canonical().is_loopback());
+    let required = one(typed, "auth", |text| match text {
+        "auto" => Ok(!local),
+        "open" => Ok(false),
+        "required" => Ok(true),
+        _ => Err("it is auto, open or required"),
+    })?;
+    let options = AuthOptions {
+        required,
+        keys: file("auth_keys")?,
+        jwks: file("jwks")?,
+        api_keys: file("api_keys")?,
+        revoked: file("revoked")?,
+        audience: name("token_audience")?,
+        issuer: name("token_issuer")?,
+        timeout: time(typed, "auth_timeout", Duration::from_millis(100)..=HOUR)?,
+    };
+    let keys = [&options.keys, &options.jwks, &options.api_keys];
+    if required && keys.iter().all(|file| file.is_none()) {
+        let Given { texts, origin } = get(typed, "auth");
+        let reason = "clients must say who they are (they are not all on this machine), and there \
+                      is no key to tell by: give auth_keys, jwks or api_keys, or auth open where \
+                      everybody who reaches it may read everything";
+        return Err(bad("auth", texts.join(","), origin, reason));
+    }
+    Ok(options)
 }
 
 /// What is recorded, where anything is.

@@ -7,6 +7,8 @@ pub enum Group {
     Server,
     /// Who may connect.
     Door,
+    /// Who may come in.
+    Auth,
     /// The bounds on one client.
     Clients,
     /// The log.
@@ -27,6 +29,7 @@ impl Group {
         match self {
             Self::Server => "Server",
             Self::Door => "Who may connect",
+            Self::Auth => "Who may come in",
             Self::Clients => "Each client",
             Self::Log => "Log",
             Self::Market => "Market",
@@ -148,7 +151,7 @@ const fn row(
 }
 
 use Form::{List, Number, Switch, Text};
-use Group::{Clients, Door, Format, Log, Market, Recording, Server, Tape};
+use Group::{Auth, Clients, Door, Format, Log, Market, Recording, Server, Tape};
 
 /// Every setting. The defaults are those of [`limits`](crate::limits); a test holds them equal.
 #[rustfmt::skip]
@@ -199,6 +202,14 @@ pub const SETTINGS: &[Setting] = &[
     row(Door, "proxy_protocol", Text, "off|from-trusted", "off", "from-trusted: each connection of a trusted proxy begins with a PROXY header, v1 or v2"),
     row(Door, "hosts", List, "HOST[:PORT]", "", "Names under which it is asked, or *; on loopback its own are always right, elsewhere none listed: all"),
     row(Door, "origins", List, "ORIGIN", "", "Sites whose pages may connect, such as https://example.com, or *; those of the server's own host may always"),
+    row(Auth, "auth", Text, "auto|open|required", "auto", "Must clients say who they are, by a token or an API key; auto: not where every address listened on is loopback"),
+    row(Auth, "auth_keys", Text, "FILE|none", "none", "Keys of tokens (JWT), as TOML; read again when it changes, and on SIGHUP, as all of these"),
+    row(Auth, "jwks", Text, "FILE|none", "none", "Keys of tokens as a JSON Web Key Set"),
+    row(Auth, "api_keys", Text, "FILE|none", "none", "API keys, hashed, as TOML"),
+    row(Auth, "revoked", Text, "FILE|none", "none", "What is revoked: lines of jti, sub or kid, and a name"),
+    row(Auth, "token_audience", Text, "NAME", "broadtape", "What the aud of a token has to be, or hold"),
+    row(Auth, "token_issuer", Text, "NAME", "broadtape", "What the iss of a token has to be"),
+    row(Auth, "auth_timeout", Text, "DURATION", "10s", "How long a client may take to say who it is"),
 
     row(Tape, RECORD, Text, "DIR|none", "none", "Record everything that is published to this folder, and go on with the tape that is in it"),
     row(Tape, "durability", Text, "WHEN", "interval=1s", "When a record counts as recorded: none or interval=TIME: once the system has it (interval: fdatasync this often); commit: after fdatasync"),

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::query::{self, Query};
 use super::refusal::Refusal;
-use super::{Payload, Reply};
+use super::{Payload, Reply, access};
 use crate::clock::UnixNanos;
 use crate::feed::replay::Records;
 use crate::gate::Pieces;
@@ -24,6 +24,7 @@ use crate::limits::{DOWNLOAD_PIECE, DOWNLOAD_PIECES, DOWNLOADS_MAX};
 use crate::node::report::{Missing, Status};
 use crate::wire::file::{Compression, Encoder};
 use crate::wire::filter::Filter;
+use crate::wire::grant::Rights;
 use crate::wire::record::{Schema, bytes_of, index_ts, mapping, publish_into, schemas};
 use crate::wire::when::When;
 
@@ -60,9 +61,11 @@ pub(super) async fn begin(
     file: &str,
     query: Option<&str>,
     status: &impl Status,
+    rights: Option<&Rights>,
 ) -> Result<Reply, Refusal> {
     let (name, compression) = named(file)?;
-    let filter = filter(&Query::parse(query, &["start", "end", "schema", "symbols"])?)?;
+    let query = Query::parse(query, &["start", "end", "schema", "symbols"])?;
+    let filter = filter(&query, rights)?;
     let path = status.recording(&name).map_err(|missing| match missing {
         Missing::Absent => {
             let message = format!("there is no recording {name:?}; /v1/recordings lists them");
@@ -100,7 +103,7 @@ fn named(file: &str) -> Result<(String, Compression), Refusal> {
 }
 
 /// What is asked for: `end` is the last time that is, as of a replay.
-fn filter(query: &Query) -> Result<Filter, Refusal> {
+fn filter(query: &Query, rights: Option<&Rights>) -> Result<Filter, Refusal> {
     let bad = |words: String| Refusal::bad_request(400, "bad_params", words);
     let time = |name: &str| {
         let wrong = |error| bad(format!("parameter {name:?}: {error}"));
@@ -116,6 +119,7 @@ fn filter(query: &Query) -> Result<Filter, Refusal> {
     let wanted: Vec<Schema> = wanted.unwrap_or_else(|| Ok(Vec::new()))?;
     let symbols = if query.has("symbols") { query.symbols()? } else { Vec::new() };
     let symbols: Vec<String> = symbols.into_iter().map(str::to_owned).collect();
+    let wanted = access::download(rights, wanted, &symbols)?;
     let after = end.map(|end| When(end.0.saturating_add(1)));
     Filter::new(start, after, &wanted, &symbols).map_err(bad)
 }

@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use crate::clock::{SECOND, unix_now};
 use crate::limits::INSTRUMENTS_MAX;
 use crate::node::report::{Session, SessionSubscription, Status};
+use crate::wire::grant::Rights;
 use crate::wire::instrument::{Directory, Instrument};
 use crate::wire::json;
 use crate::wire::record::{instrument_id, schemas};
@@ -58,6 +59,8 @@ struct Client {
     peer: String,
     /// The proxy that says who it is.
     via: Option<String>,
+    /// The subject of its grant; null where nobody is asked.
+    user: Option<String>,
     encoding: &'static str,
     state: &'static str,
     since: Decimal,
@@ -83,11 +86,15 @@ struct Subscription {
 }
 
 /// `/v1/instruments`
-pub(super) fn instruments(query: Option<&str>, directory: &Directory) -> Result<Vec<u8>, Refusal> {
+pub(super) fn instruments(
+    query: Option<&str>,
+    directory: &Directory,
+    rights: Option<&Rights>,
+) -> Result<Vec<u8>, Refusal> {
     let query = Query::parse(query, &["symbols", "next", "limit"])?;
     if query.has("symbols") {
-        let (found, rejected) = find(&query.symbols()?, directory);
-        let instruments = found.iter().map(listed).collect();
+        let (found, rejected) = find(&query.symbols()?, directory, rights);
+        let instruments = found.iter().map(|one| listed(one, rights)).collect();
         return Ok(super::json(&Instruments { instruments, rejected, next: None }));
     }
     let from = query.number("next", 0..=INSTRUMENTS_MAX as u64, 0)?;
@@ -95,16 +102,23 @@ pub(super) fn instruments(query: Option<&str>, directory: &Directory) -> Result<
     let page = directory.page(from as usize, limit as usize);
     let end = from + page.len() as u64;
     let next = (end < directory.len() as u64).then_some(Decimal(end));
-    let instruments = page.iter().map(listed).collect();
+    let given = page.iter().filter(|one| rights.is_none_or(|r| r.has_symbol(&one.symbol)));
+    let instruments = given.map(|one| listed(one, rights)).collect();
     Ok(super::json(&Instruments { instruments, rejected: Vec::new(), next }))
 }
 
 /// `/v1/last`
-pub(super) async fn last(query: Option<&str>, status: &impl Status) -> Result<Vec<u8>, Refusal> {
+pub(super) async fn last(
+    query: Option<&str>,
+    status: &impl Status,
+    rights: Option<&Rights>,
+) -> Result<Vec<u8>, Refusal> {
     let query = Query::parse(query, &["symbols"])?;
-    let (found, rejected) = find(&query.symbols()?, status.directory());
+    let (found, rejected) = find(&query.symbols()?, status.directory(), rights);
+    let schemas = rights.map_or(u32::MAX, |rights| rights.schemas);
     let symbols: HashMap<u32, &str> = found.iter().map(|i| (i.id, i.symbol.as_str())).collect();
-    let records = status.last(found.iter().map(|instrument| instrument.id).collect()).await;
+    let ids = found.iter().map(|instrument| instrument.id).collect();
+    let records = status.last(ids, schemas).await;
     let mut body = format!("{{\"epoch\":\"{}\",\"records\":[", status.info().epoch).into_bytes();
     for (n, record) in records.iter().enumerate() {
         if n > 0 {
@@ -137,9 +151,19 @@ pub(super) async fn sessions(
 }
 
 /// The instruments of symbols, and the symbols that have none.
-fn find(symbols: &[&str], directory: &Directory) -> (Vec<Arc<Instrument>>, Vec<Rejected>) {
+fn find(
+    symbols: &[&str],
+    directory: &Directory,
+    rights: Option<&Rights>,
+) -> (Vec<Arc<Instrument>>, Vec<Rejected>) {
     let (mut found, mut rejected) = (Vec::new(), Vec::new());
     for &symbol in symbols {
+        // Whether there is one that is not given is not told.
+        if rights.is_some_and(|rights| !rights.has_symbol(symbol)) {
+            let symbol = symbol.to_owned();
+            rejected.push(Rejected { symbol, code: 403, reason: "not_entitled" });
+            continue;
+        }
         let mut instruments = directory.find(symbol);
         if instruments.is_empty() {
             let symbol = symbol.to_owned();
@@ -150,11 +174,15 @@ fn find(symbols: &[&str], directory: &Directory) -> (Vec<Arc<Instrument>>, Vec<R
     (found, rejected)
 }
 
-fn listed(instrument: &Arc<Instrument>) -> Listed {
+fn listed(instrument: &Arc<Instrument>, rights: Option<&Rights>) -> Listed {
+    let given = |schema| rights.is_none_or(|rights| rights.has_schema(schema));
     Listed {
         instrument_id: instrument.id,
         symbol: instrument.symbol.clone(),
-        schemas: schemas().filter(|&s| instrument.has(s)).map(|s| s.as_str()).collect(),
+        schemas: schemas()
+            .filter(|&schema| instrument.has(schema) && given(schema))
+            .map(|schema| schema.as_str())
+            .collect(),
         tick: instrument.tick.map(price),
         lot: instrument.lot,
     }
@@ -175,6 +203,7 @@ fn client(session: Session, now: u64) -> Client {
         shard: session.shard,
         peer: session.peer.to_string(),
         via: session.via.map(|via| via.to_string()),
+        user: session.user,
         encoding: session.encoding,
         state: session.state,
         since: Decimal(session.since),

@@ -4,6 +4,7 @@
 //! is not the stream's. Bodies of requests are never read. Every integer of 64 bits is a decimal
 //! string in JSON, as on the stream.
 
+mod access;
 mod decimal;
 mod download;
 mod exposition;
@@ -21,7 +22,7 @@ use std::borrow::Cow;
 
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderName, HeaderValue, REFERRER_POLICY, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, HeaderValue, REFERRER_POLICY, UPGRADE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use rand::TryRng;
@@ -30,6 +31,7 @@ use serde::Serialize;
 
 use super::report::Status;
 use crate::gate::{Body, Pieces};
+use crate::wire::grant::Rights;
 
 pub use download::Downloads;
 use query::Query;
@@ -127,6 +129,7 @@ pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<
         set(CONTENT_SECURITY_POLICY, policy);
     }
     match code {
+        StatusCode::UNAUTHORIZED => set(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
         StatusCode::METHOD_NOT_ALLOWED => set(ALLOW, HeaderValue::from_static("GET, HEAD")),
         StatusCode::UPGRADE_REQUIRED => {
             set(UPGRADE, HeaderValue::from_static("websocket"));
@@ -150,23 +153,28 @@ async fn reply<B, S: Status>(request: &Request<B>, status: &S) -> Result<Reply, 
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
     let json = |body: Vec<u8>| Reply::new(JSON, body);
+    let rights = access::rights(page, request.extensions().get())?;
     let Some(page) = page else {
-        return download::begin(file.unwrap_or_default(), query, status).await;
+        return download::begin(file.unwrap_or_default(), query, status, rights).await;
     };
     match page {
-        Page::Instruments => listing::instruments(query, status.directory()).map(json),
-        Page::Last => listing::last(query, status).await.map(json),
+        Page::Instruments => listing::instruments(query, status.directory(), rights).map(json),
+        Page::Last => listing::last(query, status, rights).await.map(json),
         Page::Sessions => listing::sessions(query, status).await.map(json),
         Page::Stream => Err(upgrade_required()),
         plain => {
             Query::parse(query, &[])?;
-            without_query(*plain, status).await
+            without_query(*plain, status, rights).await
         }
     }
 }
 
 /// The pages that take no parameters.
-async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refusal> {
+async fn without_query<S: Status>(
+    page: Page,
+    status: &S,
+    rights: Option<&Rights>,
+) -> Result<Reply, Refusal> {
     Ok(match page {
         Page::Healthz => Reply::new(TEXT, "ok\n"),
         Page::Readyz => {
@@ -192,7 +200,7 @@ async fn without_query<S: Status>(page: Page, status: &S) -> Result<Reply, Refus
         }
         Page::Status => Reply::new(JSON, overview::status(status).await),
         Page::Latency => Reply::new(JSON, overview::latency(status).await),
-        Page::Recordings => Reply::new(JSON, tape::recordings(&status.recordings().await)),
+        Page::Recordings => Reply::new(JSON, tape::recordings(&status.recordings().await, rights)),
         _ => index(),
     })
 }

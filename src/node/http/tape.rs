@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::decimal::Decimal;
 use super::exposition::{Exposition, Kind};
 use crate::node::report::{self, RecorderStatus, Status};
+use crate::wire::grant::Rights;
 use crate::wire::instrument::bit;
 use crate::wire::record::schemas;
 
@@ -115,8 +116,10 @@ struct Recording<'a> {
     reason: Option<&'a str>,
 }
 
-/// `/v1/recordings`.
-pub(super) fn recordings(all: &[report::Recording]) -> Vec<u8> {
+/// `/v1/recordings`: those that may be replayed, as far as they may.
+pub(super) fn recordings(all: &[report::Recording], rights: Option<&Rights>) -> Vec<u8> {
+    let all = if rights.is_none_or(|rights| rights.replay) { all } else { &[] };
+    let given = rights.map_or(u32::MAX, |rights| rights.schemas);
     let list = all.iter().map(|report::Recording { name, state, reason, summary }| Recording {
         name,
         state,
@@ -124,7 +127,10 @@ pub(super) fn recordings(all: &[report::Recording]) -> Vec<u8> {
         start: summary.times.map(|(start, _)| Decimal(start)),
         end: summary.times.map(|(_, end)| Decimal(end)),
         records: Decimal(summary.records),
-        schemas: schemas().filter(|s| summary.schemas & bit(*s) != 0).map(|s| s.as_str()).collect(),
+        schemas: schemas()
+            .filter(|schema| summary.schemas & given & bit(*schema) != 0)
+            .map(|schema| schema.as_str())
+            .collect(),
         symbols: summary.symbols,
     });
     super::json(&Recordings { recordings: list.collect() })

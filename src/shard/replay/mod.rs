@@ -23,9 +23,10 @@ use crate::shard::command::{Command, Errand};
 use crate::shard::connection::Connection;
 use crate::shard::course::{Passage, Roster};
 use crate::shard::encode::{Framer, Stamp};
+use crate::shard::entitle;
 use crate::shard::interest::Interest;
 use crate::shard::joining::{Joining, Snapshot};
-use crate::shard::subscribe::{answer_to, some_of};
+use crate::shard::subscribe::{answer_to, none_of};
 use crate::socket::write::Engine;
 use crate::tape::desk::{Contents, Found, From};
 use crate::wire::batch;
@@ -36,7 +37,6 @@ use crate::wire::position::Position;
 use crate::wire::replay::{self, Control, Granted, Replay, Then};
 use crate::wire::request::{Method, Request};
 use crate::wire::subscribe::Subscribe;
-use crate::wire::symbols::Symbols;
 
 /// What clients are told of a recording that the disk does not give.
 const UNREADABLE: &str = "the recording can't be read there; the server's log says why";
@@ -94,6 +94,8 @@ impl<E: Engine> Shard<E> {
         time_in: UnixNanos,
     ) -> Result<(), ControlError> {
         let connection = &self.connections[token as usize];
+        entitle::check_replay(connection.rights(), wish, self.now.unix)?;
+        entitle::given_schemas(connection.rights(), wish.schemas)?;
         let wrong = |words: &str| ControlError::new(ErrorCode::WrongState, words.to_owned());
         if connection.replay.is_some() || connection.opening.is_some() {
             return Err(wrong("a replay runs on this connection: stop it first"));
@@ -169,21 +171,21 @@ impl<E: Engine> Shard<E> {
         opened: &Opened,
     ) -> Result<(Play, Granted), ControlError> {
         let Opened { contents, catalog } = opened;
-        let mut interest = Interest { schemas: wish.schemas, ..Interest::default() };
-        match &wish.symbols {
-            Symbols::All => interest.all = true,
-            Symbols::Listed(symbols) => {
-                let unknown = catalog.resolve(symbols, &mut interest);
-                if interest.instruments.is_empty() {
-                    let words = format!("the recording has no {}", some_of(&unknown));
-                    return Err(ControlError::new(ErrorCode::UnknownSymbol, words));
-                }
-            }
+        let rights = self.connections[token as usize].rights();
+        // It may have other rights by now than when it asked.
+        entitle::check_replay(rights, wish, self.now.unix)?;
+        let schemas = entitle::given_schemas(rights, wish.schemas)?;
+        let mut interest = Interest { schemas, ..Interest::default() };
+        let given = rights.and_then(|rights| rights.symbols.as_ref());
+        let rejected = catalog.ask(&wish.symbols, given, &mut interest);
+        if !interest.all && interest.instruments.is_empty() {
+            return Err(none_of(&rejected, "the recording has no"));
         }
+        let bounds = rights.map(|rights| (rights.history, rights.delay));
         let live = wish.then == Then::Live;
         if live {
             // What can't be had live is said before, not after.
-            self.plan(&live_wish(wish))?;
+            self.plan(token, &live_wish(wish))?;
         }
         let own = wish.recording == RECORDING_LIVE;
         let desk = if own {
@@ -201,6 +203,7 @@ impl<E: Engine> Shard<E> {
         let id = connection.next_replay;
         connection.next_replay += 1;
         let mut play = Play::new(id, wish.clone(), place, catalog.clone(), interest);
+        play.bound(bounds);
         if live {
             play.subscription = Some(connection.next_id);
             connection.next_id += 1;
@@ -300,7 +303,7 @@ impl<E: Engine> Shard<E> {
         let stamp = Stamp { epoch, ts_send: unix_now(), flags: batch::REPLAY, last: u64::MAX };
         let (mut frames, mut marks, before) = (Vec::new(), Vec::new(), play.records);
         let mut framer = Framer::new(encoding, stamp, &mut frames, &mut marks);
-        let pause = play.play(now.mono, encoding, texts, &mut framer);
+        let pause = play.play(now, encoding, texts, &mut framer);
         framer.finish_at_last();
         play.due = if let Pause::Until(due) = pause { Some(due) } else { None };
         self.tally.replayed += play.records - before;
@@ -408,7 +411,7 @@ impl<E: Engine> Shard<E> {
         let Some(play) = self.connections[token as usize].replay.take() else { return };
         self.end_replay(token);
         let Some(subscription) = play.subscription else { return };
-        let plan = match self.plan(&live_wish(&play.wish)) {
+        let plan = match self.plan(token, &live_wish(&play.wish)) {
             Ok(plan) => plan,
             Err(error) => {
                 return self.tell(token, |out| message::error(&error, now.unix, out));
@@ -422,16 +425,9 @@ impl<E: Engine> Shard<E> {
         progress.of(*id).join();
         let mappings = Snapshot::of_mappings(subscription, after, known);
         let course = self.course_after(after);
-        let joining = Joining {
-            snapshots: VecDeque::from([mappings]),
-            course,
-            resumed: true,
-            slow: false,
-            records: 0,
-            progress: now.mono,
-            news: Vec::new(),
-        };
-        self.begin_joining(token, joining, now);
+        let delay = self.connections[token as usize].delay();
+        let joining = Joining::new(VecDeque::from([mappings]), course, true, now.mono);
+        self.begin_joining(token, Joining { delay, ..joining }, now);
     }
 
     /// When the next record of a replay is due.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::clock::UnixNanos;
+use crate::clock::{Now, UnixNanos};
 use crate::limits::{PIECE_BYTES, REPLAY_RECORDS_PER_TURN};
 use crate::shard::cache::{self, Key};
 use crate::shard::catalog::{Catalog, Index};
@@ -87,6 +87,8 @@ pub struct Play {
     /// Nothing before this index time is for it: the start, or where it was sent to.
     from: UnixNanos,
     pace: Pace,
+    /// How far back it may reach, and how late its records come, where that is bounded.
+    bounds: Option<(Duration, Duration)>,
     /// It waits to be told to go on.
     pub paused: bool,
     /// Records to be sent while it is paused.
@@ -125,6 +127,7 @@ impl Play {
             announced: HashSet::new(),
             from,
             pace,
+            bounds: None,
             paused: false,
             steps: 0,
             due: None,
@@ -132,6 +135,27 @@ impl Play {
             time: None,
             span: None,
         }
+    }
+
+    /// How far back it may reach, and how late its records come.
+    pub(in crate::shard) fn bound(&mut self, bounds: Option<(Duration, Duration)>) {
+        self.bounds = bounds;
+    }
+
+    /// Does all that it asks for lie within something?
+    pub(in crate::shard) fn covered(
+        &self,
+        within: impl Fn(&Interest, &dyn Fn(Index) -> String) -> bool,
+    ) -> bool {
+        within(&self.interest, &|index| self.catalog.get(index).symbol.clone())
+    }
+
+    /// When records have to have been published to be sent at `now`: not before, not after, ns.
+    fn published(&self, now: UnixNanos) -> (UnixNanos, UnixNanos) {
+        let Some((history, delay)) = self.bounds else { return (0, UnixNanos::MAX) };
+        let before =
+            |time: Duration| now.saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        (before(history), if delay.is_zero() { UnixNanos::MAX } else { before(delay) })
     }
 
     /// Goes on from this index time.
@@ -191,12 +215,13 @@ impl Play {
     /// Frames what is due, a bounded piece of it.
     pub(in crate::shard) fn play(
         &mut self,
-        now: Instant,
+        now: Now,
         encoding: Encoding,
         texts: &mut Texts,
         framer: &mut Framer<'_>,
     ) -> Pause {
         let mut bytes = 0;
+        let (oldest, newest) = self.published(now.unix);
         for _ in 0..REPLAY_RECORDS_PER_TURN {
             if bytes >= PIECE_BYTES {
                 break;
@@ -209,19 +234,22 @@ impl Play {
                 let over = self.passage.seq() >= self.place.last_seq;
                 return if over { Pause::Over } else { Pause::Dry };
             };
-            let time = record::index_ts(&record);
+            let (time, published) = (record::index_ts(&record), record::ts_out(&record));
+            if published > newest {
+                return Pause::Until(now.mono + Duration::from_nanos(published - newest));
+            }
             if seq > self.place.last_seq || time > self.wish.end && time != UNDEF_TIMESTAMP {
                 return Pause::Over;
             }
             if time >= self.from && time != UNDEF_TIMESTAMP {
-                let due = if self.paused { None } else { self.pace.due(time, now) };
-                if let Some(due) = due.filter(|due| *due > now) {
+                let due = if self.paused { None } else { self.pace.due(time, now.mono) };
+                if let Some(due) = due.filter(|due| *due > now.mono) {
                     return Pause::Until(due);
                 }
                 self.time = Some(time);
             }
             self.passage.pop();
-            if time < self.from {
+            if time < self.from || published < oldest {
                 continue;
             }
             let Some(key) = self.wanted(&record) else { continue };

@@ -2,6 +2,7 @@
 //! or break; every subscriber gets exactly its own.
 
 mod books;
+mod entitled;
 mod farewell;
 mod model;
 mod received;

@@ -14,13 +14,14 @@ use bytes::Bytes;
 use crate::clock::Now;
 use crate::limits::{ClientLimits, QUEUE_MIN};
 use crate::ring::{Progresses, Writer, ring};
+use crate::shard::access::Entry;
 use crate::shard::command::{Arrival, Command, Mailbox, Speech};
 use crate::shard::{Parts, Shard, run};
 use crate::socket::write::{Engine, Write};
 use crate::wire::encoding::Encoding;
 use crate::wire::instrument::{Directory, Instrument};
 use crate::wire::record::{
-    BboMsg, Mbp1Msg, PUBLISHER_SIM, Schema, TradeMsg, bytes_of, header, rtype,
+    BboMsg, Mbp1Msg, PUBLISHER_SIM, Schema, TradeMsg, bytes_of, header, mapping, rtype,
 };
 
 /// Instruments of the tests' market, with ids from 1 on.
@@ -81,6 +82,7 @@ pub(super) struct World {
     script: Script,
     mailbox: Mailbox,
     listener: TcpListener,
+    directory: Arc<Directory>,
     sessions: u64,
 }
 
@@ -109,8 +111,9 @@ impl World {
             reader: ring.reader(),
             tape: None,
             shelf: None,
+            door: None,
             ring,
-            directory,
+            directory: directory.clone(),
             mailbox: mailbox.clone(),
             poll,
             progress: Progresses::new(1),
@@ -123,11 +126,16 @@ impl World {
         let (script, now) = (Script::default(), Now::read());
         let shard = Shard::new(parts, script.clone(), now);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { shard, now, writer, script, mailbox, listener, sessions: 0 }
+        Self { shard, now, writer, script, mailbox, listener, directory, sessions: 0 }
     }
 
     /// A new client, welcomed.
     pub(super) fn attach(&mut self, encoding: Encoding) -> Peer {
+        self.attach_as(encoding, Entry::Open)
+    }
+
+    /// A new client that came in like this, welcomed.
+    pub(super) fn attach_as(&mut self, encoding: Encoding, entry: Entry) -> Peer {
         let theirs = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (ours, peer) = self.listener.accept().unwrap();
         ours.set_nonblocking(true).unwrap();
@@ -136,7 +144,7 @@ impl World {
         self.sessions += 1;
         let (session, speech) = (self.sessions, Speech::Stream(encoding));
         let leftover = Bytes::new();
-        let arrival = Arrival { session, stream: ours, leftover, peer, speech, pass: None };
+        let arrival = Arrival { session, stream: ours, leftover, peer, speech, entry, pass: None };
         assert!(self.mailbox.attach(arrival).is_ok());
         self.turn();
         Peer { session, outbox, _stream: theirs }
@@ -200,6 +208,16 @@ impl World {
         let records: Vec<Vec<u8>> =
             records.iter().zip(first..).map(|((s, n), seq)| record(*s, *n, seq as u32)).collect();
         self.publish(&records);
+    }
+
+    /// A new instrument: its id is the next one, and its mapping is published.
+    pub(super) fn list(&mut self, symbol: &str) {
+        let (id, publisher) = (self.directory.len() as u32 + 1, PUBLISHER_SIM);
+        let symbol = symbol.to_owned();
+        let new = Instrument { id, publisher, symbol, tick: None, lot: None, schemas: 0 };
+        let named = mapping(publisher, id, &new.symbol, 1);
+        self.directory.register(new).unwrap();
+        self.writer.publish(4, [bytes_of(&named)].into_iter(), self.now.unix);
     }
 
     /// Publishes bare records of at most two slots each in one commit.

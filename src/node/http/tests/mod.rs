@@ -1,5 +1,6 @@
 //! The pages, asked as a client asks them, of a server that stands still.
 
+mod access;
 mod metrics;
 mod pages;
 
@@ -17,6 +18,7 @@ use crate::latency::{Latency, Stage};
 use crate::node::report::{
     Counts, FeedReport, Info, Session, SessionSubscription, ShardReport, Status,
 };
+use crate::wire::grant::{Access, Grant, Rights};
 use crate::wire::instrument::{Directory, Instrument, bit};
 use crate::wire::record::{Schema, TradeMsg, bytes_of, header, publish_into, rtype};
 
@@ -98,7 +100,7 @@ impl Status for Still {
         (after + 1..=5).take(limit).map(session).collect()
     }
 
-    async fn last(&self, instruments: Vec<u32>) -> Vec<Vec<u8>> {
+    async fn last(&self, instruments: Vec<u32>, _schemas: u32) -> Vec<Vec<u8>> {
         instruments.into_iter().map(trade).collect()
     }
 }
@@ -118,6 +120,7 @@ fn session(id: u64) -> Session {
         shard: 0,
         peer: "[::1]:9".parse().unwrap(),
         via: None,
+        user: None,
         encoding: "dbn",
         since: 1,
         subscriptions: vec![subscription],
@@ -137,8 +140,19 @@ fn trade(instrument: u32) -> Vec<u8> {
 }
 
 async fn ask(method: &str, target: &str, status: &Still) -> (Response<()>, String) {
+    ask_as(method, target, status, Some(Access::Open)).await
+}
+
+async fn ask_as(
+    method: &str,
+    target: &str,
+    status: &Still,
+    access: Option<Access>,
+) -> (Response<()>, String) {
     let request = Request::builder().method(method).uri(target).body(Empty::<Bytes>::new());
-    let response = answer(&request.unwrap(), status).await;
+    let mut request = request.unwrap();
+    access.into_iter().for_each(|access| drop(request.extensions_mut().insert(access)));
+    let response = answer(&request, status).await;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())

@@ -2,15 +2,16 @@
 
 use std::convert::Infallible;
 
-use hyper::StatusCode;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::answer;
-use super::{Still, ask, get, json, refused, still};
+use super::{Access, Still, ask, get, json, refused, still};
 
 #[tokio::test]
 async fn health_is_said_in_a_word() {
@@ -182,7 +183,10 @@ async fn the_overview_has_what_the_live_page_draws() {
 #[tokio::test]
 async fn head_leaves_the_connection_usable() {
     let (client, server) = tokio::io::duplex(64 << 10);
-    let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request, &still()).await));
+    let service = service_fn(async |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Access::Open);
+        Ok::<_, Infallible>(answer(&request, &still()).await)
+    });
     let serving = http1::Builder::new().serve_connection(TokioIo::new(server), service);
     let asking = async move {
         let (mut from, mut to) = tokio::io::split(client);

@@ -1,0 +1,151 @@
+//! API keys: `bt_ID_SECRET`. The file holds the SHA-256 of each, never the key: who reads the file
+//! can't come in with it. A key is as long as its hash, so a slow hash would only cost the server.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::AuthError;
+use super::files::{self, KeysError};
+use crate::clock::{SECOND, UnixNanos};
+use crate::limits::{KEYS_MAX, SUBJECT_BYTES};
+use crate::wire::grant::{Claims, Grant, Rights, Secret};
+
+/// What an API key begins with; no token does.
+pub const PREFIX: &str = "bt_";
+
+const HASH_BYTES: usize = 32;
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    key: Vec<Entry>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    sha256: String,
+    subject: String,
+    /// Seconds since the UNIX epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
+    grant: Claims,
+}
+
+#[derive(Debug)]
+struct ApiKey {
+    hash: [u8; HASH_BYTES],
+    subject: String,
+    expires: Option<UnixNanos>,
+    rights: Rights,
+}
+
+/// API keys by their ids.
+#[derive(Debug, Default)]
+pub struct ApiKeys {
+    all: HashMap<String, ApiKey>,
+}
+
+impl ApiKeys {
+    /// Those of a file.
+    ///
+    /// # Errors
+    /// [`KeysError`].
+    pub fn read(path: &Path) -> Result<Self, KeysError> {
+        let wrong = |reason: String| KeysError::Wrong { path: path.to_owned(), reason };
+        let text = files::read(path)?;
+        let file: File = toml::from_str(&text).map_err(|e| wrong(files::place(&e, &text)))?;
+        if file.key.len() > KEYS_MAX {
+            return Err(wrong(format!("more than {KEYS_MAX} keys")));
+        }
+        let mut all = HashMap::with_capacity(file.key.len());
+        for entry in file.key {
+            let id = entry.id.clone();
+            let key = ApiKey::of(entry).map_err(|r| wrong(format!("key {id:?}: {r}")))?;
+            if all.insert(id.clone(), key).is_some() {
+                return Err(wrong(format!("key {id:?} is given twice")));
+            }
+        }
+        Ok(Self { all })
+    }
+
+    /// What a key gives at `now`.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub(super) fn grant(&self, secret: &Secret, now: UnixNanos) -> Result<Grant, AuthError> {
+        let id = id_of(secret.expose()).ok_or(AuthError::ApiKey)?;
+        let hash = digest(&SHA256, secret.expose().as_bytes());
+        let key = self.all.get(id).ok_or(AuthError::ApiKey)?;
+        verify_slices_are_equal(hash.as_ref(), &key.hash).map_err(|_| AuthError::ApiKey)?;
+        if key.expires.is_some_and(|at| at <= now) {
+            return Err(AuthError::Expired(id.to_owned()));
+        }
+        Ok(Grant {
+            subject: key.subject.clone(),
+            key: id.to_owned(),
+            token: None,
+            expires: key.expires,
+            rights: key.rights.clone(),
+        })
+    }
+
+    /// Their ids.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.all.keys().map(String::as_str)
+    }
+}
+
+/// `bt_ID_SECRET` → `ID`.
+fn id_of(key: &str) -> Option<&str> {
+    key.strip_prefix(PREFIX)?.split_once('_').map(|(id, _)| id)
+}
+
+impl ApiKey {
+    fn of(entry: Entry) -> Result<Self, String> {
+        let wrong = |name: &str| {
+            name.is_empty() || name.len() > SUBJECT_BYTES || name.contains(|c: char| c.is_control())
+        };
+        if entry.id.contains('_') || wrong(&entry.id) {
+            return Err(format!("its id is 1 to {SUBJECT_BYTES} bytes without \"_\""));
+        }
+        if wrong(&entry.subject) {
+            return Err(format!("its subject is 1 to {SUBJECT_BYTES} bytes"));
+        }
+        let hash = unhex(&entry.sha256).ok_or("its sha256 is not 64 hexadecimal digits")?;
+        let rights = entry.grant.rights().map_err(|error| error.to_string())?;
+        let expires = entry.expires.map(|at| at.saturating_mul(SECOND));
+        Ok(Self { hash, subject: entry.subject, expires, rights })
+    }
+}
+
+/// The entry of a key for the file.
+pub(super) fn entry(
+    id: &str,
+    key: &Secret,
+    subject: &str,
+    expires: Option<u64>,
+    grant: Claims,
+) -> Result<String, toml::ser::Error> {
+    let hash = digest(&SHA256, key.expose().as_bytes());
+    let sha256 = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (id, subject) = (id.to_owned(), subject.to_owned());
+    toml::to_string(&File { key: vec![Entry { id, sha256, subject, expires, grant }] })
+}
+
+fn unhex(text: &str) -> Option<[u8; HASH_BYTES]> {
+    let mut bytes = [0; HASH_BYTES];
+    if text.len() != 2 * HASH_BYTES || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * n..2 * n + 2], 16).ok()?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,164 @@
+//! A live connection: its token expires, is refreshed, is revoked; and who says nothing is sent
+//! away.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, PATIENCE};
+use crate::program::broadtape;
+use crate::world::{World, all, now};
+
+/// What a token is accepted for beyond its `exp`, seconds.
+const LEEWAY: u64 = 30;
+
+fn trades() -> Value {
+    json!({"schema": "trades", "symbols": "*"})
+}
+
+#[test]
+fn who_says_nothing_is_sent_away() {
+    let world = World::new(&["--auth-timeout", "300ms"]);
+    let mut silent = Client::connect(world.server(), None);
+    assert_eq!(silent.closed(), (4500, "auth_timeout".to_owned()));
+    assert!(silent.data.is_empty() && silent.told.iter().all(|told| told["type"] == "heartbeat"));
+}
+
+#[test]
+fn who_is_wrong_again_and_again_is_sent_away() {
+    let world = World::new(&[]);
+    let mut guesser = Client::connect(world.server(), None);
+    for _ in 0..4 {
+        let refused = guesser.refused("auth", json!({"token": "a.b.c"}));
+        assert_eq!(refused, (402, "auth_failed".to_owned()));
+    }
+    assert_eq!(guesser.closed(), (4500, "auth_failed".to_owned()));
+}
+
+#[test]
+fn a_token_that_expires_ends_its_connection() {
+    let world = World::new(&[]);
+    let token = world.token_until("alice", all(), now() + 2 - LEEWAY);
+    let mut client = Client::connect(world.server(), Some(&token));
+    client.granted("subscribe", trades());
+    assert_eq!(client.closed(), (4500, "auth_expired".to_owned()));
+}
+
+#[test]
+fn a_refresh_keeps_the_session() {
+    let world = World::new(&["--heartbeat", "100ms"]);
+    let end = now() + 3;
+    let token = world.token_until("alice", all(), end - LEEWAY);
+    let mut client = Client::connect(world.server(), Some(&token));
+    client.granted("subscribe", trades());
+    let other = client.refused("auth", json!({"token": world.token("bob", all())}));
+    assert_eq!(other, (402, "auth_failed".to_owned()));
+    let granted = client.granted("auth", json!({"token": world.token("alice", all())}));
+    assert_eq!(granted["subject"], "alice");
+    // Past the end of the first one, records still come.
+    let begun = Instant::now();
+    while now() < end + 2 {
+        client.records();
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    client.granted("ping", json!({}));
+}
+
+#[test]
+fn a_refresh_to_less_ends_what_is_not_given_any_more() {
+    let world = World::new(&[]);
+    let mut client = Client::connect(world.server(), Some(&world.token("alice", all())));
+    let first = client.granted("subscribe", trades());
+    let second = client.granted("subscribe", json!({"schema": "mbp-1", "symbols": "*"}));
+    let less = json!({"schemas": ["mbp-1"], "symbols": "*"});
+    client.granted("auth", json!({"token": world.token("alice", less)}));
+    let ended = client.until(|message| message["type"] == "error");
+    assert_eq!(ended["error"]["code"], 403);
+    let told = ended["error"]["message"].as_str().unwrap();
+    assert!(told.contains(&format!("subscription {} ", first["subscription"])), "{told}");
+    client.data.clear();
+    for _ in 0..20 {
+        let records = client.records();
+        assert!(records.iter().all(|record| record["hd"]["rtype"] == 1), "{records:?}");
+    }
+    let left = client.granted("subscriptions", json!({}));
+    assert_eq!(left["subscriptions"].as_array().unwrap().len(), 1);
+    assert_eq!(left["subscriptions"][0]["subscription"], second["subscription"]);
+    assert_eq!(client.refused("subscribe", trades()).0, 403);
+}
+
+#[test]
+fn what_is_revoked_ends_at_once_and_does_not_come_back() {
+    for what in ["sub", "jti", "kid"] {
+        let world = World::new(&[]);
+        let exp = now() + 600;
+        let token = world.token_until("alice", all(), exp);
+        let name = match what {
+            "sub" => "alice".to_owned(),
+            "jti" => format!("alice-{exp}"),
+            _ => "hs".to_owned(),
+        };
+        let mut client = Client::connect(world.server(), Some(&token));
+        client.granted("subscribe", trades());
+        let mut in_band = Client::connect(world.server(), None);
+        in_band.granted("auth", json!({"token": token}));
+        world.write("revoked", &format!("# since today\n{what} {name}  # because\n"));
+        assert_eq!(client.closed(), (4500, "auth_revoked".to_owned()), "{what}");
+        assert_eq!(in_band.closed(), (4500, "auth_revoked".to_owned()), "{what}");
+        let bearer = ("authorization", format!("Bearer {token}"));
+        assert_eq!(Client::knock(world.server(), &[bearer]).err().unwrap().0, 401, "{what}");
+        let mut again = Client::connect(world.server(), None);
+        assert_eq!(again.refused("auth", json!({"token": token})).0, 402, "{what}");
+    }
+}
+
+#[test]
+fn a_subject_has_as_many_connections_as_it_may() {
+    let world = World::new(&[]);
+    let rights = json!({"schemas": "*", "symbols": "*", "connections": 2});
+    let token = world.token("alice", rights);
+    let bearer = || [("authorization", format!("Bearer {token}"))];
+    let first = Client::connect(world.server(), Some(&token));
+    let mut second = Client::connect(world.server(), None);
+    second.granted("auth", json!({"token": token}));
+    // A refresh takes no second seat.
+    second.granted("auth", json!({"token": token}));
+    let (status, body) = Client::knock(world.server(), &bearer()).err().unwrap();
+    assert_eq!((status, &body["error"]["reason"]), (429, &json!("too_many_connections")));
+    let mut third = Client::connect(world.server(), None);
+    let refused = third.refused("auth", json!({"token": token}));
+    assert_eq!(refused, (406, "too_many_connections".to_owned()));
+    assert_eq!(third.closed(), (4504, "connection_limit".to_owned()));
+    let other = world.token("bob", json!({"connections": 1}));
+    Client::connect(world.server(), Some(&other));
+    drop(first);
+    let begun = Instant::now();
+    while Client::knock(world.server(), &bearer()).is_err() {
+        assert!(begun.elapsed() < PATIENCE, "a seat that is left is free");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_server_that_asks_nobody_says_so() {
+    let server = crate::program::Program::start(&["serve", "--log", "error"]);
+    let mut client = Client::connect(&server, None);
+    let refused = client.refused("auth", json!({"token": "a.b.c"}));
+    assert_eq!(refused, (409, "wrong_state".to_owned()));
+    Client::connect(&server, Some("a.b.c")).granted("subscribe", trades());
+}
+
+#[test]
+fn beyond_this_machine_a_server_does_not_start_without_keys() {
+    for (args, code) in [
+        (&["--listen", "0.0.0.0:0"][..], 2),
+        (&["--listen", "127.0.0.1:0", "--listen", "[::]:0"], 2),
+        (&["--auth", "required"], 2),
+        (&["--auth", "required", "--auth-keys", "/nowhere/keys.toml"], 1),
+    ] {
+        let output = broadtape().args(["serve"]).args(args).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {told}");
+        assert!(told.contains("auth_keys, jwks or api_keys") || told.contains("/nowhere/keys"));
+    }
+}
