@@ -103,12 +103,13 @@ impl TapeSource {
     }
 
     fn load(&mut self) -> Result<bool, TapeError> {
+        self.record.clear();
+        self.ts_out = None;
         while self.rest.is_empty() && self.mappings.is_empty() {
             if !self.next_block()? {
                 return Ok(false);
             }
         }
-        self.record.clear();
         if let Some(Instrument { id, publisher, symbol, .. }) = self.mappings.pop_front() {
             let time = record::index_ts(&self.rest);
             self.record.extend_from_slice(bytes_of(&mapping(publisher, id, &symbol, time)));
@@ -127,7 +128,14 @@ impl TapeSource {
 
 impl Source for TapeSource {
     fn advance(&mut self) -> Result<bool, FileError> {
-        self.load().map_err(|error| FileError {
+        let loaded = self.load();
+        if loaded.is_err() {
+            // It stands at the end, and no record is before that one.
+            self.last = 0;
+            self.rest.clear();
+            self.mappings.clear();
+        }
+        loaded.map_err(|error| FileError {
             file: self.name.clone(),
             place: Place::File,
             fault: Fault::Format(error.to_string()),

@@ -72,7 +72,7 @@ fn packet(
         return Ok(());
     }
     let mut messages = Framing::IexTp.messages(turn.bytes, &turn.head);
-    for (sequence, bytes) in (first..).zip(messages.by_ref()) {
+    for (bytes, sequence) in messages.by_ref().zip(first..) {
         if sequence < first + turn.skip {
             continue;
         }

@@ -130,6 +130,13 @@ fn both_lines_bring_each_message_once_and_holes_are_told() {
 }
 
 #[test]
+fn the_last_number_there_is_may_come() {
+    let packet = (T0, 1, iex_tp(TOPS, u64::MAX - 1, &[trade(50, 10_001)]));
+    let brought = bring_bytes(Format::Iex, &capture(&[packet]));
+    assert_eq!((brought.error, brought.tally.total()), (None, 1));
+}
+
+#[test]
 fn what_is_no_capture_of_it_is_refused() {
     let error = bring_bytes(Format::Iex, b"DBN\x03 something else, long enough").error.unwrap();
     assert!(error.contains("(DBN); expected a capture, pcap or pcapng"), "{error}");

@@ -215,7 +215,7 @@ fn packet(
     let midnight = day.midnight(turn.time).ok_or("is from before 1970")?;
     let first = turn.head.sequence;
     let mut messages = Framing::Mold.messages(turn.bytes, &turn.head);
-    for (sequence, message) in (first..).zip(messages.by_ref()) {
+    for (message, sequence) in messages.by_ref().zip(first..) {
         if sequence < first + turn.skip {
             continue;
         }

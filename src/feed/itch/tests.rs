@@ -152,6 +152,13 @@ fn holes_and_late_packets_are_found() {
 }
 
 #[test]
+fn the_last_number_there_is_may_come() {
+    let packet = (MIDNIGHT, 1, mold(b"S         ", u64::MAX - 1, &[add(1, b'B', 1, 1)]));
+    let brought = read(&capture(&[packet]));
+    assert_eq!((brought.error, brought.tally.total()), (None, 1));
+}
+
+#[test]
 fn what_is_wrong_is_told() {
     let whole = framed(&day());
     let cut = read(&whole[..whole.len() - 3]);
