@@ -16,6 +16,7 @@
 #            libwebsockets
 #   browser  the live page in Chromium: pictures in target/page*.png
 #   conformance  Autobahn's test suite, all 301 cases
+#   fuzz     each fuzz target for five seconds, under AddressSanitizer
 #
 # Needs cargo, gcc, python3, node and npm; installs the rest below target/ once, by package name.
 # CI=true turns a test that would be skipped into a failure. Logs: target/check/STAGE.log.
@@ -24,7 +25,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly stages=(
-    format lint test doc models bench count lab soak deny readme clients browser conformance
+    format lint test doc models bench count lab soak deny readme clients browser conformance fuzz
 )
 target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 readonly target
@@ -148,6 +149,13 @@ run_browser() {
 
 run_conformance() {
     tools/conformance.sh
+}
+
+run_fuzz() {
+    if ! cargo fuzz --version >/dev/null 2>&1; then
+        cargo install --quiet --locked --debug --root "$target/tools" cargo-fuzz
+    fi
+    tools/fuzz.sh all 5
 }
 
 # Nextest where there is one: it ends a test that hangs and runs each in a process of its own.

@@ -5,7 +5,7 @@
 //! complaints go to standard error.
 
 mod bench;
-mod client;
+pub mod client;
 mod export;
 mod given;
 mod import;

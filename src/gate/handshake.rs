@@ -31,7 +31,7 @@ const CAUSE_CHARS: usize = 200;
 const OVERLOAD: &str = "overload";
 
 /// What a request is to the gate.
-pub(super) enum Verdict {
+pub enum Verdict {
     /// For the pages.
     Page,
     /// A handshake that is right.
@@ -47,7 +47,7 @@ pub(super) enum Verdict {
 
 /// What is wrong with a handshake.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub struct Refusal {
     status: StatusCode,
     reason: &'static str,
     message: String,
@@ -99,7 +99,7 @@ impl Refusal {
 
     /// Says so to the client, and closes the connection: what follows a handshake that failed may
     /// be anything.
-    pub(super) fn response(&self) -> Response<Body> {
+    pub fn response(&self) -> Response<Body> {
         let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -164,7 +164,10 @@ impl fmt::Display for Refusal {
 
 /// Is a request what it seems, to this server as to a proxy before it? No page of ours takes a body
 /// in chunks, so there is no reason to send one; a target with a host in it is a proxy's.
-pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
+///
+/// # Errors
+/// [`Refusal`] says what is odd.
+pub fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
     let refused = |says: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, "request", says));
     if request.headers().contains_key(TRANSFER_ENCODING) {
         return refused("a request has no Transfer-Encoding here");
@@ -177,7 +180,7 @@ pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Refusal> {
 
 /// Why no handshake is accepted, however right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shut {
+pub enum Shut {
     /// The server is shutting down.
     Draining,
     /// It can serve no more clients.
@@ -199,12 +202,7 @@ impl Shut {
 }
 
 /// Is this request a handshake, and a right one?
-pub(super) fn judge<B>(
-    request: &Request<B>,
-    sites: &Sites,
-    echo: bool,
-    shut: Option<Shut>,
-) -> Verdict {
+pub fn judge<B>(request: &Request<B>, sites: &Sites, echo: bool, shut: Option<Shut>) -> Verdict {
     let path = request.uri().path();
     let wants = path == "/v1/stream" || path == "/v1/echo" && echo;
     let asks = request.headers().contains_key(SEC_WEBSOCKET_KEY)

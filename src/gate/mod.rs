@@ -9,12 +9,12 @@ mod body;
 mod door;
 mod entrance;
 mod forwarded;
-mod handshake;
+pub mod handshake;
 mod networks;
-mod proxied;
+pub mod proxied;
 pub mod security;
 mod site;
-mod strict;
+pub mod strict;
 
 pub use admission::AdmissionRules;
 pub use door::{Caller, Door, DoorRules};

@@ -19,7 +19,7 @@ const HEAD: usize = 16;
 
 /// How far a header has been read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// It has so many bytes more, at least.
     More(usize),
     /// It is whole: for whom; none: for the proxy itself.
@@ -28,7 +28,7 @@ pub(super) enum Step {
 
 /// A header that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// The first bytes.
     #[error("there is no PROXY header")]
     Absent,
@@ -47,7 +47,10 @@ pub(super) enum Malformed {
 }
 
 /// Reads what has come of a header, from its first byte on.
-pub(super) fn read(bytes: &[u8]) -> Result<Step, Malformed> {
+///
+/// # Errors
+/// [`Malformed`] at the first byte that no header has there.
+pub fn read(bytes: &[u8]) -> Result<Step, Malformed> {
     let begins = |with: &[u8]| {
         let common = with.len().min(bytes.len());
         bytes[..common] == with[..common]

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const POISON: u8 = 0;
 
 /// A stream whose input is held to it until it is upgraded.
-pub(super) struct Strict<S> {
+pub struct Strict<S> {
     inner: S,
     scan: Scan,
 }
@@ -31,12 +31,13 @@ enum Scan {
 }
 
 impl<S> Strict<S> {
-    pub(super) fn new(inner: S) -> Self {
+    /// Nothing has come yet.
+    pub fn new(inner: S) -> Self {
         Self { inner, scan: Scan::Start { cr: false } }
     }
 
     /// The stream, once it is upgraded.
-    pub(super) fn into_inner(self) -> S {
+    pub fn into_inner(self) -> S {
         self.inner
     }
 }

@@ -3,43 +3,68 @@
 use crate::limits::{BATCH_HEADER, RECORD_MAX, RECORD_MIN};
 use crate::wire::record;
 
-pub(crate) const SNAPSHOT: u8 = 1;
-pub(crate) const CATCH_UP: u8 = 2;
-pub(crate) const REPLAY: u8 = 4;
-pub(crate) const CONFLATED: u8 = 8;
-pub(crate) const GAP: u8 = 16;
+/// The batch is of a snapshot.
+pub const SNAPSHOT: u8 = 1;
+/// It is of the past, on the way to the live stream.
+pub const CATCH_UP: u8 = 2;
+/// It is of a replay.
+pub const REPLAY: u8 = 4;
+/// It holds newest states, and not each record.
+pub const CONFLATED: u8 = 8;
+/// Records before it were lost.
+pub const GAP: u8 = 16;
 
 /// What a data frame says about itself, in either encoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     /// [`SNAPSHOT`] and its neighbours.
-    pub(crate) flags: u8,
+    pub flags: u8,
     /// Low half of the epoch.
-    pub(crate) epoch_low: u32,
+    pub epoch_low: u32,
     /// The position up to which the stream was examined.
-    pub(crate) seq: u64,
+    pub seq: u64,
     /// When it was framed, ns.
-    pub(crate) ts_send: u64,
+    pub ts_send: u64,
 }
 
 /// A batch that breaks the protocol.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum Malformed {
+pub enum Malformed {
+    /// Its header is cut.
     #[error("a batch of {0} bytes, shorter than its {BATCH_HEADER}-byte header")]
     Short(usize),
+    /// It is of another version.
     #[error("batch version {0}; this tool reads version 1")]
     Version(u8),
+    /// A record is cut, or no record's length.
     #[error("record {record} of a batch of {count} says it is {length} bytes; {left} are left")]
-    Record { record: u16, count: u16, length: usize, left: usize },
+    Record {
+        /// Which, from 0.
+        record: u16,
+        /// How many there are to be.
+        count: u16,
+        /// What it says of its length.
+        length: usize,
+        /// The bytes from its beginning to the batch's end.
+        left: usize,
+    },
+    /// There is more than the count says.
     #[error("{left} bytes follow the {count} records of a batch")]
-    Surplus { count: u16, left: usize },
+    Surplus {
+        /// How many there are to be.
+        count: u16,
+        /// The bytes behind them.
+        left: usize,
+    },
+    /// Its JSON is none, or not of its shape.
     #[error("a JSON data message can't be read: {0}")]
     Json(String),
 }
 
 /// The records of one batch, each checked as it is taken.
-pub(crate) struct Batch<'a> {
-    pub(crate) head: Head,
+pub struct Batch<'a> {
+    /// What it says about itself.
+    pub head: Head,
     count: u16,
     taken: u16,
     rest: &'a [u8],
@@ -50,7 +75,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// [`Malformed`] where it is short or of another version.
-    pub(crate) fn open(payload: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn open(payload: &'a [u8]) -> Result<Self, Malformed> {
         let Some((head, rest)) = payload.split_at_checked(BATCH_HEADER) else {
             return Err(Malformed::Short(payload.len()));
         };

@@ -5,41 +5,57 @@ use rand::rngs::SysRng;
 
 use crate::limits::{SERVER_MESSAGE_MAX, WS_CONTROL_MAX};
 
-pub(crate) const TEXT: u8 = 1;
-pub(crate) const BINARY: u8 = 2;
-pub(crate) const CLOSE: u8 = 8;
-pub(crate) const PING: u8 = 9;
-pub(crate) const PONG: u8 = 10;
+/// Opcode of a text message.
+pub const TEXT: u8 = 1;
+/// Opcode of a binary message.
+pub const BINARY: u8 = 2;
+/// Opcode of a close frame.
+pub const CLOSE: u8 = 8;
+/// Opcode of a ping.
+pub const PING: u8 = 9;
+/// Opcode of a pong.
+pub const PONG: u8 = 10;
 
 /// One whole frame of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
-    pub(crate) opcode: u8,
-    pub(crate) payload: &'a [u8],
+pub struct Frame<'a> {
+    /// [`TEXT`] and its neighbours.
+    pub opcode: u8,
+    /// What it carries.
+    pub payload: &'a [u8],
 }
 
 /// A frame that no broadtape server sends.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum FrameError {
+pub enum FrameError {
+    /// Only clients mask.
     #[error("a masked frame: servers never mask")]
     Masked,
+    /// A message in pieces.
     #[error("a fragmented message (first byte {0:#04x}): the protocol has none")]
     Fragmented(u8),
+    /// No frame begins so.
     #[error("reserved bits or opcode in the first byte {0:#04x}")]
     Reserved(u8),
+    /// It announces more than such a frame may have.
     #[error("{length} bytes in a frame: over {limit}")]
-    TooLong { length: u64, limit: usize },
+    TooLong {
+        /// What it announces.
+        length: u64,
+        /// What it may.
+        limit: usize,
+    },
 }
 
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FrameHead {
+pub struct FrameHead {
     /// FIN, reserved bits and opcode.
-    pub(crate) first: u8,
+    pub first: u8,
     /// Bytes of the head.
-    pub(crate) head: usize,
+    pub head: usize,
     /// Bytes of the payload behind it.
-    pub(crate) length: u64,
+    pub length: u64,
 }
 
 /// The head that `bytes` start with; none where it is incomplete.
@@ -47,7 +63,7 @@ pub(crate) struct FrameHead {
 /// # Errors
 /// [`FrameError::Masked`].
 #[inline]
-pub(crate) fn head(bytes: &[u8]) -> Result<Option<FrameHead>, FrameError> {
+pub fn head(bytes: &[u8]) -> Result<Option<FrameHead>, FrameError> {
     let &[first, second, ..] = bytes else { return Ok(None) };
     let (head, length) = match second {
         0..=125 => (2, u64::from(second)),
@@ -70,7 +86,7 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Option<FrameHead>, FrameError> {
 /// # Errors
 /// [`FrameError`] as soon as the head shows it, before the payload has arrived.
 #[inline]
-pub(crate) fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+pub fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
     next_within(bytes, SERVER_MESSAGE_MAX)
 }
 
@@ -79,10 +95,7 @@ pub(crate) fn next(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameErro
 /// # Errors
 /// As [`next`].
 #[inline]
-pub(crate) fn next_within(
-    bytes: &[u8],
-    limit: usize,
-) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+pub fn next_within(bytes: &[u8], limit: usize) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
     let Some(FrameHead { first, head, length }) = head(bytes)? else { return Ok(None) };
     check(first, length, limit)?;
     let end = head + length as usize;
@@ -102,7 +115,7 @@ fn check(first: u8, length: u64, limit: usize) -> Result<(), FrameError> {
 }
 
 /// Appends a client's frame, masked with a random key.
-pub(crate) fn push(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+pub fn push(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     // Masks protect proxies from scripts; where the system has no randomness, any mask will do.
     let key = SysRng.try_next_u32().unwrap_or(0x5a17_c0de).to_le_bytes();
     push_masked(out, opcode, payload, key);

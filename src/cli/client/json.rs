@@ -9,7 +9,7 @@ use super::message::Number;
 const DATA: &[u8] = br#"{"type":"data""#;
 
 /// Is this text message data?
-pub(crate) fn is_data(text: &[u8]) -> bool {
+pub fn is_data(text: &[u8]) -> bool {
     text.starts_with(DATA)
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn is_data(text: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`Malformed::Json`] says where it can't be read.
-pub(crate) fn read<'a, R: Deserialize<'a>>(text: &'a [u8]) -> Result<(Head, Vec<R>), Malformed> {
+pub fn read<'a, R: Deserialize<'a>>(text: &'a [u8]) -> Result<(Head, Vec<R>), Malformed> {
     #[derive(Deserialize)]
     struct Data<'a, R> {
         #[serde(default)]
@@ -52,7 +52,7 @@ fn flag(name: &str) -> u8 {
 
 /// A time, ns since the UNIX epoch, as DBN prints it: `2024-07-01T23:58:00.123456789Z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Time(pub(crate) u64);
+pub struct Time(pub u64);
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -70,6 +70,9 @@ fn unix_nanos(text: &str) -> Option<u64> {
     let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
     let mut clock = clock.splitn(3, ':').map(|part| part.parse::<u64>().ok());
     let (hours, minutes, seconds) = (clock.next()??, clock.next()??, clock.next()??);
+    if hours > 23 || minutes > 59 || seconds > 60 {
+        return None;
+    }
     if fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -107,6 +110,9 @@ mod tests {
         }
         for bad in ["", "2024-07-01", "2024-13-01T00:00:00Z", "2024-07-01T00:00:00", "x"] {
             assert_eq!(unix_nanos(bad), None, "{bad}");
+        }
+        for clock in ["24:00:00", "18446744073709551615:0:0", "0:60:0", "0:0:61"] {
+            assert_eq!(unix_nanos(&format!("2024-07-01T{clock}Z")), None, "{clock}");
         }
     }
 

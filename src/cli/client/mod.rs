@@ -1,13 +1,13 @@
 //! The client side of the wire, shared by the tools: connect, handshake, subscribe, read frames.
 //!
 //! Written against the protocol and not against the server's code: a tool that measures and checks
-//! a server must not share its mistakes. Nothing here is public API.
+//! a server must not share its mistakes. The decoders are public for those who fuzz them.
 
-pub(crate) mod batch;
-pub(crate) mod frame;
+pub mod batch;
+pub mod frame;
 pub(crate) mod handshake;
 pub(crate) mod http;
-pub(crate) mod json;
+pub mod json;
 pub(crate) mod message;
 pub(crate) mod request;
 pub(crate) mod stream;
