@@ -127,7 +127,7 @@ fn compare(ours: &Verdict, theirs: &(Vec<String>, Option<u16>)) {
         Some(wrong) => {
             assert_eq!(events, &theirs.0, "{wrong}");
             let code = wrong.reason().code();
-            // Ours refuses at the first wrong byte; it waits for the rest of the head, or of a text.
+            // Ours refuses at the first wrong byte; it waits for the rest of a head or of a text.
             let waits = theirs.1.is_none();
             // Of a close frame whose code and words are both wrong, it looks at the words first.
             let close = matches!(wrong, Violation::CloseCode(_)) && theirs.1 == Some(1007);
