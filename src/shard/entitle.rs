@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::UnixNanos;
 use crate::shard::Shard;
+use crate::shard::catalog::Rejected;
 use crate::shard::course::Course;
 use crate::shard::interest::Interest;
 use crate::shard::subscription::Subscription;
@@ -157,4 +158,26 @@ impl<E: Engine> Shard<E> {
 /// As [`covers`], of a replay, which knows no rate.
 fn covers_all(rights: &Rights, interest: &Interest, symbol: &dyn Fn(u32) -> String) -> bool {
     covers(&Rights { max_rate: None, ..rights.clone() }, interest, symbol)
+}
+
+/// Nothing is left of what was asked for: because nothing of it is given, or there is none.
+pub(super) fn none_of(rejected: &[Rejected], unknown: &str) -> ControlError {
+    let of = |code| rejected.iter().filter(move |(_, why)| *why == code);
+    let names = |code| of(code).map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    match names(ErrorCode::NotEntitled) {
+        none if none.is_empty() => {
+            let words = format!("{unknown} {}", some_of(&names(ErrorCode::UnknownSymbol)));
+            ControlError::new(ErrorCode::UnknownSymbol, words)
+        }
+        refused => not_entitled(format!("not given to this subject: {}", some_of(&refused))),
+    }
+}
+
+/// Names for a message, which has to fit a frame however many there are.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 16;
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
+    }
 }

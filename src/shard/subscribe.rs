@@ -301,7 +301,7 @@ impl<E: Engine> Shard<E> {
             plan.listed = plan.interest.instruments.len() <= INSTRUMENTS_SHOWN;
         }
         if plan.interest.is_empty() {
-            return Err(none_of(&plan.rejected, "no instrument is called"));
+            return Err(entitle::none_of(&plan.rejected, "no instrument is called"));
         }
         if live && wish.snapshot && wish.schemas & bit(Schema::Mbo) != 0 {
             self.check_books(&plan.interest)?;
@@ -493,30 +493,6 @@ impl<E: Engine> Shard<E> {
         // An answer stays, and so does what it counts.
         self.connections[token as usize].backlog.seal();
         self.note(token, frames);
-    }
-}
-
-/// Nothing is left of what was asked for: because nothing of it is given, or there is none.
-pub(super) fn none_of(rejected: &[Rejected], unknown: &str) -> ControlError {
-    let of = |code| rejected.iter().filter(move |(_, why)| *why == code);
-    let names = |code| of(code).map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    match names(ErrorCode::NotEntitled) {
-        none if none.is_empty() => {
-            let words = format!("{unknown} {}", some_of(&names(ErrorCode::UnknownSymbol)));
-            ControlError::new(ErrorCode::UnknownSymbol, words)
-        }
-        refused => {
-            entitle::not_entitled(format!("not given to this subject: {}", some_of(&refused)))
-        }
-    }
-}
-
-/// Names for a message, which has to fit a frame however many there are.
-pub(super) fn some_of(names: &[String]) -> String {
-    const SHOWN: usize = 16;
-    match names.len().checked_sub(SHOWN) {
-        None | Some(0) => names.join(", "),
-        Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
     }
 }
 

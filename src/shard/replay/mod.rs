@@ -26,7 +26,7 @@ use crate::shard::encode::{Framer, Stamp};
 use crate::shard::entitle;
 use crate::shard::interest::Interest;
 use crate::shard::joining::{Joining, Snapshot};
-use crate::shard::subscribe::{answer_to, none_of};
+use crate::shard::subscribe::answer_to;
 use crate::socket::write::Engine;
 use crate::tape::desk::{Contents, Found, From};
 use crate::wire::batch;
@@ -179,7 +179,7 @@ impl<E: Engine> Shard<E> {
         let given = rights.and_then(|rights| rights.symbols.as_ref());
         let rejected = catalog.ask(&wish.symbols, given, &mut interest);
         if !interest.all && interest.instruments.is_empty() {
-            return Err(none_of(&rejected, "the recording has no"));
+            return Err(entitle::none_of(&rejected, "the recording has no"));
         }
         let bounds = rights.map(|rights| (rights.history, rights.delay));
         let live = wish.then == Then::Live;
