@@ -213,6 +213,12 @@ pub const DESCRIPTORS_RESERVED: usize = 256 + FAREWELLS;
 pub const FAREWELLS: usize = 256;
 /// Seconds after which who was sent away may try again.
 pub const RETRY_SECONDS: u32 = 5;
+/// Bytes of a session's name (`?session=`).
+pub const SESSION_NAME: usize = 64;
+/// Names of sessions that are kept before those of ended ones are looked for.
+pub const NAMES_KEPT: usize = 256;
+/// Connections of operators at once.
+pub const OPERATORS_MAX: usize = 64;
 /// Bytes of a PROXY header.
 pub const PROXY_HEADER_MAX: usize = 2048;
 /// Security events a second that are logged; all are counted.

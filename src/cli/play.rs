@@ -2,7 +2,6 @@
 //! to end.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use crate::feed::replay::{Progress, Replay, ReplayOptions, Speed as ReplaySpeed}
 use crate::feed::{Deriver, Feed, Metronome, Scenario, Sim, SimOptions};
 use crate::node::config::Config;
 use crate::node::options::{FeedOptions, Speed};
-use crate::node::server::{self, Program};
+use crate::node::server::{self, Addresses, Program};
 
 /// Runs a server as it was configured.
 pub(super) fn run(config: &Config) -> ExitCode {
@@ -81,9 +80,11 @@ pub(super) fn scenario(name: &str) -> Result<Scenario, Early> {
 }
 
 /// One line a listener, and nothing else, ever.
-fn say(addresses: &[SocketAddr]) {
+fn say(addresses: &Addresses) {
     let mut out = io::stdout().lock();
-    let written = addresses.iter().try_for_each(|a| writeln!(out, "listening on http://{a}"));
+    let public = addresses.public.iter().map(|a| format!("listening on http://{a}"));
+    let admin = addresses.admin.iter().map(|a| format!("operators on http://{a}"));
+    let written = public.chain(admin).try_for_each(|line| writeln!(out, "{line}"));
     if let Err(error) = written.and_then(|()| out.flush()) {
         tracing::warn!(%error, "standard output is gone");
     }

@@ -35,6 +35,26 @@ pub struct DoorRules {
     pub sites: Sites,
 }
 
+impl DoorRules {
+    /// Everybody may, under these names and from these pages.
+    pub fn of_sites(sites: Sites) -> Self {
+        Self {
+            admission: AdmissionRules {
+                allow: Networks::default(),
+                deny: Networks::default(),
+                connections: None,
+                per_address: None,
+                pending_per_address: None,
+                rate_per_address: None,
+                rate: None,
+            },
+            trusted: Networks::default(),
+            proxy_protocol: false,
+            sites,
+        }
+    }
+}
+
 /// Who is at the other end, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {

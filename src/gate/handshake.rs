@@ -16,9 +16,10 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use super::admission::Turned;
 use super::auth::credential::SUBPROTOCOL;
 use super::body::Body;
+use super::names::is_name;
 use super::security::Event;
 use super::site::Sites;
-use crate::limits::RETRY_SECONDS;
+use crate::limits::{RETRY_SECONDS, SESSION_NAME};
 use crate::shard::command::Speech;
 use crate::wire::encoding::Encoding;
 
@@ -40,6 +41,8 @@ pub enum Verdict {
         speech: Speech,
         /// What to agree to.
         subprotocol: Option<&'static str>,
+        /// The session's name.
+        name: Option<String>,
     },
     /// A handshake that is not.
     Refused(Refusal),
@@ -213,7 +216,9 @@ pub fn judge<B>(request: &Request<B>, sites: &Sites, echo: bool, shut: Option<Sh
     let accepted = check(request, sites).and_then(|()| agree(request, path == "/v1/echo"));
     match (accepted, shut) {
         (Ok(_), Some(shut)) => Verdict::Refused(shut.refusal()),
-        (Ok((speech, subprotocol)), None) => Verdict::Accepted { speech, subprotocol },
+        (Ok(Agreed { speech, subprotocol, name }), None) => {
+            Verdict::Accepted { speech, subprotocol, name }
+        }
         (Err(refusal), _) => Verdict::Refused(refusal),
     }
 }
@@ -252,18 +257,29 @@ fn check<B>(request: &Request<B>, sites: &Sites) -> Result<(), Refusal> {
     sites.check_origin(headers)
 }
 
+/// What is agreed on.
+struct Agreed {
+    speech: Speech,
+    subprotocol: Option<&'static str>,
+    name: Option<String>,
+}
+
 /// The encoding: by subprotocol, else by query, else JSON.
-fn agree<B>(request: &Request<B>, echo: bool) -> Result<(Speech, Option<&'static str>), Refusal> {
+fn agree<B>(request: &Request<B>, echo: bool) -> Result<Agreed, Refusal> {
     if echo {
-        return Ok((Speech::Echo, None));
+        return Ok(Agreed { speech: Speech::Echo, subprotocol: None, name: None });
     }
-    let queried = queried(request.uri().query().unwrap_or_default())?;
+    let (queried, name) = queried(request.uri().query().unwrap_or_default())?;
     let mut offered = offers(request.headers()).peekable();
     if offered.peek().is_none() {
-        return Ok((Speech::Stream(queried.unwrap_or(Encoding::Json)), None));
+        let speech = Speech::Stream(queried.unwrap_or(Encoding::Json));
+        return Ok(Agreed { speech, subprotocol: None, name });
     }
     match offered.find_map(Encoding::from_subprotocol) {
-        Some(encoding) => Ok((Speech::Stream(encoding), Some(encoding.subprotocol()))),
+        Some(encoding) => {
+            let subprotocol = Some(encoding.subprotocol());
+            Ok(Agreed { speech: Speech::Stream(encoding), subprotocol, name })
+        }
         None => {
             let known = Encoding::ALL.map(Encoding::subprotocol).join(" or ");
             Err(Refusal::malformed(format!("no known subprotocol is offered: there is {known}")))
@@ -271,13 +287,22 @@ fn agree<B>(request: &Request<B>, echo: bool) -> Result<(Speech, Option<&'static
     }
 }
 
-fn queried(query: &str) -> Result<Option<Encoding>, Refusal> {
-    let mut encoding = None;
+/// The encoding and the session's name that the address asks for.
+fn queried(query: &str) -> Result<(Option<Encoding>, Option<String>), Refusal> {
+    let (mut encoding, mut session) = (None, None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        encoding = match pair.split_once('=') {
-            Some(("encoding", name)) => Some(Encoding::from_name(name).ok_or_else(|| {
-                Refusal::malformed(format!("encoding is {name:?}: there is dbn and json"))
-            })?),
+        match pair.split_once('=') {
+            Some(("encoding", name)) => {
+                encoding = Some(Encoding::from_name(name).ok_or_else(|| {
+                    Refusal::malformed(format!("encoding is {name:?}: there is dbn and json"))
+                })?);
+            }
+            Some(("session", name)) if is_name(name) => session = Some(name.to_owned()),
+            Some(("session", _)) => {
+                return Err(Refusal::malformed(format!(
+                    "session is 1 to {SESSION_NAME} letters, digits, and characters of -_."
+                )));
+            }
             _ => {
                 // Its value may be a token: that is neither answered nor logged.
                 let name = pair.split('=').next().unwrap_or_default();
@@ -287,13 +312,15 @@ fn queried(query: &str) -> Result<Option<Encoding>, Refusal> {
                          Authorization, as a subprotocol, or by auth"
                             .to_owned()
                     }
-                    _ => format!("query parameter {name:?} is not known: there is encoding"),
+                    _ => format!(
+                        "query parameter {name:?} is not known: there are encoding, session"
+                    ),
                 };
                 return Err(Refusal::malformed(says));
             }
-        };
+        }
     }
-    Ok(encoding)
+    Ok((encoding, session))
 }
 
 fn offers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
@@ -414,6 +441,10 @@ mod tests {
         assert_eq!(speech("/v1/stream?encoding=json", &dbn), Some(Speech::Stream(Encoding::Dbn)));
         assert_eq!(speech("/v1/stream?encoding=xml", &[]), None);
         assert_eq!(speech("/v1/stream?colour=red", &[]), None);
+        let named = speech("/v1/stream?session=desk-7&encoding=dbn", &[]);
+        assert_eq!(named, Some(Speech::Stream(Encoding::Dbn)));
+        assert_eq!(speech("/v1/stream?session=", &[]), None);
+        assert_eq!(speech("/v1/stream?session=a%20b", &[]), None);
         assert_eq!(speech("/v1/echo", &[]), Some(Speech::Echo));
     }
 }

@@ -10,6 +10,7 @@ mod door;
 mod entrance;
 mod forwarded;
 pub mod handshake;
+mod names;
 mod networks;
 pub mod proxied;
 pub mod security;
@@ -18,6 +19,7 @@ pub mod strict;
 
 pub use admission::AdmissionRules;
 pub use door::{Caller, Door, DoorRules};
+pub use names::Names;
 pub use networks::{Networks, NotANetwork};
 pub use site::{NotASite, Sites};
 
@@ -58,6 +60,7 @@ use body::Taken;
 pub use body::{Body, Pieces};
 use door::Admitted;
 use handshake::{Refusal, Shut, Verdict};
+use names::{Holder, Owner};
 use strict::Strict;
 
 /// What the gate counts: connections that never reached a shard, by reason.
@@ -109,6 +112,8 @@ pub struct Gate<P> {
     pub refusing: Arc<AtomicBool>,
     /// The last session's number.
     pub sessions: AtomicU64,
+    /// The names of sessions.
+    pub names: Names,
     /// Connections that have not got their first answer.
     pub waiting: Arc<AtomicUsize>,
     /// What was refused.
@@ -144,12 +149,29 @@ struct Guest {
 enum Wish {
     Page(Access),
     Stream {
-        speech: Speech,
-        subprotocol: Option<&'static str>,
+        upgrade: Upgrade,
         /// Counted by address, where a proxy speaks for it.
         visit: Option<Visit>,
         entry: Entry,
     },
+}
+
+/// A handshake that is right.
+struct Upgrade {
+    speech: Speech,
+    subprotocol: Option<&'static str>,
+    /// The session's name.
+    name: Option<String>,
+}
+
+/// A stream on its way to a shard.
+struct Newcomer {
+    caller: Caller,
+    speech: Speech,
+    name: Option<String>,
+    entry: Entry,
+    /// What it holds of the limits.
+    held: (Arc<Admitted>, Option<Visit>),
 }
 
 /// Answers requests that are no handshakes.
@@ -304,10 +326,12 @@ impl<P: Pages> Gate<P> {
                 }
                 response
             }
-            Ok(Wish::Stream { speech, subprotocol, visit, entry }) => {
+            Ok(Wish::Stream { upgrade, visit, entry }) => {
+                let Upgrade { speech, subprotocol, name } = upgrade;
                 let Guest { caller, admitted, .. } = guest;
-                let pass = Pass { via: caller.via, held: Box::new((admitted, visit)) };
-                self.upgrade(request, (speech, subprotocol), caller.address, (pass, entry, waiting))
+                let held = (admitted, visit);
+                let newcomer = Newcomer { caller, speech, name, entry, held };
+                self.upgrade(request, subprotocol, newcomer, waiting)
             }
             Err(refusal) => self.refuse(&refusal, &guest.caller),
         }
@@ -319,13 +343,19 @@ impl<P: Pages> Gate<P> {
         guest.caller = self.door.asks(connected, headers)?;
         handshake::check_form(request)?;
         self.door.sites.check_host(headers, request.version(), guest.local)?;
+        if !request.method().is_safe() {
+            self.door.sites.check_origin(headers)?;
+        }
+        if self.shards.is_empty() {
+            return self.access(request, &guest.caller).map(Wish::Page);
+        }
         match handshake::judge(request, &self.door.sites, self.echo, self.shut()) {
             Verdict::Page => self.access(request, &guest.caller).map(Wish::Page),
             Verdict::Refused(refusal) => Err(refusal),
-            Verdict::Accepted { speech, subprotocol } => {
+            Verdict::Accepted { speech, subprotocol, name } => {
                 let visit = self.door.visit(&connected, &guest.caller)?;
                 let entry = self.entry(request, &guest.caller)?;
-                Ok(Wish::Stream { speech, subprotocol, visit, entry })
+                Ok(Wish::Stream { upgrade: Upgrade { speech, subprotocol, name }, visit, entry })
             }
         }
     }
@@ -342,15 +372,15 @@ impl<P: Pages> Gate<P> {
     fn upgrade(
         self: Arc<Self>,
         mut request: Request<Incoming>,
-        (speech, subprotocol): (Speech, Option<&'static str>),
-        peer: SocketAddr,
-        (pass, entry, waiting): (Pass, Entry, Option<Waiting>),
+        subprotocol: Option<&'static str>,
+        newcomer: Newcomer,
+        waiting: Option<Waiting>,
     ) -> Response<Body> {
         let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
             return Refusal::malformed("the handshake is incomplete").response();
         };
         tokio::spawn(async move {
-            self.hand_over(upgrade, speech, peer, (pass, entry)).await;
+            self.hand_over(upgrade, newcomer).await;
             drop(waiting);
         });
         handshake::accepted(response, subprotocol)
@@ -366,13 +396,7 @@ impl<P: Pages> Gate<P> {
     }
 
     /// Takes the socket back after the upgrade and gives it to the shard with the fewest.
-    async fn hand_over(
-        self: Arc<Self>,
-        upgrade: UpgradeFut,
-        speech: Speech,
-        peer: SocketAddr,
-        papers: (Pass, Entry),
-    ) {
+    async fn hand_over(self: Arc<Self>, upgrade: UpgradeFut, newcomer: Newcomer) {
         let stream = match timeout(self.handshake, upgrade).await {
             Ok(Ok(websocket)) => websocket.into_inner().into_inner(),
             _ => {
@@ -380,32 +404,39 @@ impl<P: Pages> Gate<P> {
                 return;
             }
         };
-        if let Err(error) = self.send(stream, speech, peer, papers) {
+        let caller = newcomer.caller;
+        if let Err(error) = self.send(stream, newcomer) {
             self.refusals.overload.fetch_add(1, Relaxed);
-            tracing::warn!(%peer, %error, "connection not handed over");
+            tracing::warn!(peer = %caller, %error, "connection not handed over");
         }
     }
 
-    fn send(
-        &self,
-        upgraded: Upgraded,
-        speech: Speech,
-        peer: SocketAddr,
-        (pass, entry): (Pass, Entry),
-    ) -> io::Result<()> {
+    fn send(&self, upgraded: Upgraded, newcomer: Newcomer) -> io::Result<()> {
         let parts = upgraded
             .downcast::<TokioIo<Strict<TcpStream>>>()
             .map_err(|_| io::Error::other("the upgraded stream is no TCP stream"))?;
         let stream = parts.io.into_inner().into_inner().into_std()?;
         socket::prepare(&stream)?;
-        let awake = self.shards.iter().filter(|shard| !shard.is_stuck());
-        let fewest = awake.min_by_key(|shard| shard.population());
-        let shard =
+        let shards = self.shards.iter().enumerate().filter(|(_, shard)| !shard.is_stuck());
+        let fewest = shards.min_by_key(|(_, shard)| shard.population());
+        let (number, shard) =
             fewest.ok_or_else(|| io::Error::other("there is no shard that is not stuck"))?;
         let session = self.sessions.fetch_add(1, Relaxed) + 1;
-        let (leftover, pass) = (parts.read_buf, Some(Box::new(pass)));
+        let Newcomer { caller, speech, name, entry, held } = newcomer;
+        let owner = Owner::of(&entry, &caller);
+        let taken = name
+            .zip(owner)
+            .map(|(name, owner)| self.names.take(owner, &name, Holder { session, shard: number }));
+        let (holder, older) = taken.unzip();
+        let (named, held) = (holder.is_some(), Box::new((held, holder)));
+        let pass = Some(Box::new(Pass { via: caller.via, named, held }));
+        let (leftover, peer) = (parts.read_buf, caller.address);
         let arrival = Arrival { session, stream, leftover, peer, speech, entry, pass };
-        shard.attach(arrival).map_err(|_| io::Error::other("the shard's queue is full"))
+        shard.attach(arrival).map_err(|_| io::Error::other("the shard's queue is full"))?;
+        if let Some(older) = older.flatten() {
+            self.take_over(session, &older, &caller);
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! node: the control plane. What an operator sets, and what people and machines are told over HTTP.
 
+mod admin;
 pub mod config;
 mod engine;
 pub mod http;
@@ -9,6 +10,7 @@ pub mod options;
 pub mod record;
 mod recording;
 mod recordings;
+mod reload;
 pub mod report;
 pub mod server;
 mod status;

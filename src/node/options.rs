@@ -42,6 +42,12 @@ pub struct Options {
     pub enable_echo: bool,
     /// Who may knock.
     pub door: DoorRules,
+    /// More who may not, as a file that is read again at SIGHUP.
+    pub deny_file: Option<PathBuf>,
+    /// Where the operator's own pages and orders are.
+    pub admin_listen: Option<SocketAddr>,
+    /// Has everybody `/metrics` and `/v1/sessions`?
+    pub public_metrics: bool,
     /// Who may come in.
     pub auth: AuthOptions,
     /// The bounds on one client.

@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use super::admin::Admin;
+use super::http::Scope;
 use super::machinery::{Machinery, build, random_epoch};
 use super::memory::{self, Memory};
 use super::options::Options;
 use super::recording::Recording;
+use super::reload::{self, DenyFile};
 use super::report::Info;
 use super::status::Running;
 use super::upgrade::{Inherited, Offer};
@@ -27,8 +31,8 @@ use crate::feed::Feed;
 use crate::feed::publisher::FeedEvent;
 use crate::gate::auth::Authority;
 use crate::gate::auth::files::KeysError;
-use crate::gate::{self, Door, Gate};
-use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION, WATCH};
+use crate::gate::{self, Door, DoorRules, Gate, Names};
+use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION, OPERATORS_MAX, WATCH};
 use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::supervise::Hopeless;
@@ -92,6 +96,9 @@ pub enum ServerError {
     /// The keys of who may come in.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The file of networks that may not connect.
+    #[error("{0}")]
+    Deny(String),
     /// The feeds.
     #[error(transparent)]
     Feed(#[from] DirectoryError),
@@ -120,18 +127,17 @@ pub fn run<S: AsyncFnMut()>(
     options: &Options,
     program: Program,
     signals: impl FnOnce() -> io::Result<S>,
-    listening: impl FnOnce(&[SocketAddr]),
+    listening: impl FnOnce(&Addresses),
 ) -> Result<(), ServerError> {
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut older = inherit(options)?;
-    let listeners = options.listen.iter().map(|address| {
+    let listeners = options.listen.iter().chain(&options.admin_listen).map(|address| {
         let inherited = older.as_mut().and_then(|older| older.take(*address));
         inherited.map_or_else(|| listen(*address), Ok)
     });
     let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-    let addresses: Vec<SocketAddr> =
-        listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+    let addresses = addresses(&listeners, options.admin_listen.is_some())?;
     let (epoch, exit) = (random_epoch()?, program.exit);
     let directory = Arc::new(Directory::default());
     let recording = Recording::claim(options, epoch)?;
@@ -140,9 +146,9 @@ pub fn run<S: AsyncFnMut()>(
         true => Some(Authority::new(options.auth.clone())?),
         false => None,
     };
-    let door = authority.as_ref().map(Authority::doorkeeper).transpose()?;
-    let machinery = build(options, program, &directory, recording, origin, door)?;
-    let listen = addresses.clone();
+    let doorkeeper = authority.as_ref().map(Authority::doorkeeper).transpose()?;
+    let machinery = build(options, program, &directory, recording, origin, doorkeeper)?;
+    let listen = addresses.public.clone();
     let version = env!("CARGO_PKG_VERSION");
     let info = Info { version, epoch: origin.epoch, started: unix_now(), listen };
     let running = Running {
@@ -159,11 +165,15 @@ pub fn run<S: AsyncFnMut()>(
         tape: machinery.tape.clone(),
         library: machinery.recordings.as_ref().map(|recordings| recordings.library.clone()),
         downloads: Arc::default(),
+        scope: if options.public_metrics { Scope::All } else { Scope::Public },
     };
     let door = Door::new(options.door.clone(), room(), running.security.clone());
+    let door = Arc::new(door);
+    let deny = options.deny_file.clone().map(|path| DenyFile { path, door: door.clone() });
+    deny.as_ref().map(DenyFile::read).transpose().map_err(ServerError::Deny)?;
     let gate = Arc::new(Gate {
         shards: machinery.mailboxes.clone(),
-        door: Arc::new(door),
+        door,
         pages: running.clone(),
         handshake: options.handshake,
         authority,
@@ -171,11 +181,15 @@ pub fn run<S: AsyncFnMut()>(
         draining: AtomicBool::new(false),
         refusing: running.memory.refusing.clone(),
         sessions: AtomicU64::new(0),
+        names: Names::default(),
         waiting: Arc::default(),
         refusals: running.refusals.clone(),
     });
+    let orders = Arc::new(Notify::new());
+    let admin = admin_gate(options, &running, &orders);
     let guards = Guards::new(options.shards, &running.memory);
-    let mut server = Server { drain: options.drain, exit, machinery, running, gate, guards };
+    let mut server =
+        Server { drain: options.drain, exit, machinery, running, gate, guards, orders };
     runtime.block_on(async {
         let told = signals()?;
         let mut hangups = signal(SignalKind::hangup())?;
@@ -183,6 +197,7 @@ pub fn run<S: AsyncFnMut()>(
             hangups.recv().await;
         };
         tokio::spawn(server.gate.clone().watch_keys(hung_up));
+        tokio::spawn(reload::watch(deny)?);
         let offer = options
             .upgrade
             .as_deref()
@@ -191,6 +206,12 @@ pub fn run<S: AsyncFnMut()>(
         listening(&addresses);
         if let Some(Err(error)) = older.map(Inherited::ready) {
             tracing::warn!(%error, "the older process is gone already");
+        }
+        let mut listeners = listeners;
+        if let Some((admin, listener)) =
+            admin.zip(listeners.split_off(addresses.public.len()).pop())
+        {
+            tokio::spawn(admin.accept(listener));
         }
         server.serve(listeners, offer, told).await
     })?;
@@ -222,6 +243,48 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// Where a server listens.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// For everybody.
+    pub public: Vec<SocketAddr>,
+    /// For the operator.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Those of bound listeners, of which the last may be the operator's.
+fn addresses(listeners: &[TcpListener], has_admin: bool) -> io::Result<Addresses> {
+    let all = listeners.iter().map(TcpListener::local_addr);
+    let mut public = all.collect::<io::Result<Vec<_>>>()?;
+    let admin = if has_admin { public.pop() } else { None };
+    Ok(Addresses { public, admin })
+}
+
+/// The gate of the operator's listener: it has no shards, and so no streams, and no limits but one.
+fn admin_gate(
+    options: &Options,
+    running: &Running,
+    orders: &Arc<Notify>,
+) -> Option<Arc<Gate<Admin>>> {
+    options.admin_listen?;
+    let rules = DoorRules::of_sites(options.door.sites.clone());
+    let door = Door::new(rules, OPERATORS_MAX, running.security.clone());
+    Some(Arc::new(Gate {
+        shards: Vec::new(),
+        door: Arc::new(door),
+        pages: Admin { running: running.clone(), drain: orders.clone() },
+        handshake: options.handshake,
+        authority: None,
+        echo: false,
+        draining: AtomicBool::new(false),
+        refusing: Arc::default(),
+        sessions: AtomicU64::new(0),
+        names: Names::default(),
+        waiting: Arc::default(),
+        refusals: running.refusals.clone(),
+    }))
+}
+
 /// Connections that there are descriptors for.
 fn room() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| n as usize);
@@ -248,6 +311,8 @@ struct Server {
     running: Running,
     gate: Arc<Gate<Running>>,
     guards: Guards,
+    /// Told when the operator orders a drain.
+    orders: Arc<Notify>,
 }
 
 /// What looks after the server while it serves.
@@ -329,6 +394,7 @@ impl Server {
             };
             tokio::select! {
                 () = told() => return Ok(Stop::Told),
+                () = self.orders.notified() => return Ok(Stop::Told),
                 () = upgraded => {
                     tracing::info!("a newer process has taken over");
                     return Ok(Stop::Upgraded);

@@ -9,7 +9,7 @@ use hyper::{Request, Response};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::http::{self, Downloads};
+use super::http::{self, Downloads, Scope};
 use super::memory::Memory;
 use super::report::{
     FeedReport, Health, Info, Missing, RecorderStatus, Recording, Session, ShardHealth,
@@ -24,6 +24,7 @@ use crate::shard::course::Tape;
 use crate::tape::desk::Found;
 use crate::tape::library::{Library, State};
 use crate::tape::recorder::Watermark;
+use crate::wire::close::CloseReason;
 use crate::wire::instrument::Directory;
 
 /// A thread that does not answer within this is stuck; the page says what the others know.
@@ -45,6 +46,8 @@ pub(super) struct Running {
     pub(super) tape: Option<Tape>,
     pub(super) library: Option<Arc<Library>>,
     pub(super) downloads: Arc<Downloads>,
+    /// Which pages everybody gets.
+    pub(super) scope: Scope,
 }
 
 impl Running {
@@ -76,6 +79,15 @@ impl Running {
 
     fn awake(&self) -> impl Iterator<Item = &Mailbox> {
         self.shards.iter().filter(|shard| !shard.is_stuck())
+    }
+}
+
+impl Running {
+    /// Tells a session to go; false where there is none.
+    pub(super) async fn disconnect(&self, session: u64) -> bool {
+        let reason = CloseReason::Disconnected;
+        let found = self.ask_all(|reply| Command::Disconnect { session, reason, reply }).await;
+        found.contains(&true)
     }
 }
 
@@ -211,6 +223,6 @@ impl Status for Running {
 
 impl Pages for Running {
     async fn answer(&self, request: Request<()>, _: &Caller) -> Response<Body> {
-        http::answer(&request, self).await
+        http::answer(&request, self, self.scope).await
     }
 }

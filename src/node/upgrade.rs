@@ -32,7 +32,7 @@ use crate::limits::{LISTENERS_MAX, UPGRADE_PATIENCE, UPGRADE_PAUSE};
 const READY: u8 = b'R';
 
 /// Room for the descriptors of all listeners.
-const SPACE: usize = rustix::cmsg_space!(ScmRights(LISTENERS_MAX));
+const SPACE: usize = rustix::cmsg_space!(ScmRights(LISTENERS_MAX + 1)); // And the operator's.
 
 /// What an older process handed over.
 pub(super) struct Inherited {

@@ -56,6 +56,8 @@ pub struct Arrival {
 pub struct Pass {
     /// The proxy that speaks for the peer.
     pub via: Option<IpAddr>,
+    /// Has it a name, by which a newer one may take over?
+    pub named: bool,
     /// What is counted by the gate until it is dropped, without a lock.
     pub held: Box<dyn Send + Sync>,
 }
@@ -118,6 +120,15 @@ pub enum Command {
         schemas: u32,
         /// To whom: published records.
         reply: oneshot::Sender<Vec<Vec<u8>>>,
+    },
+    /// Tell a session to go.
+    Disconnect {
+        /// Which.
+        session: u64,
+        /// Why.
+        reason: CloseReason,
+        /// Was it there?
+        reply: oneshot::Sender<bool>,
     },
     /// The desk has read something for a connection.
     Read {

@@ -366,6 +366,24 @@ impl<E: Engine> Shard<E> {
         self.flush_hot();
     }
 
+    /// Tells a session to go; false where it is not here. One that has a name is found at once: a
+    /// newer one may come at any time. Who else is looked for, an operator wants to go.
+    pub(super) fn disconnect(&mut self, session: u64, reason: CloseReason) -> bool {
+        let is_it = |(_, connection): &(usize, &Connection)| connection.session == session;
+        let token = self.named.get(&session).copied().or_else(|| {
+            let found = (reason != CloseReason::TakenOver).then(|| self.connections.iter());
+            found.and_then(|mut all| all.find(is_it)).map(|(token, _)| token as u32)
+        });
+        if let Some(token) = token {
+            let words = match reason {
+                CloseReason::TakenOver => "a newer connection carries on under this session's name",
+                _ => "the operator has ended this session",
+            };
+            self.leaving.push((token, Farewell::new(reason, words)));
+        }
+        token.is_some()
+    }
+
     /// Ends a connection that can't be told anything.
     fn end(&mut self, token: u32, reason: CloseReason) {
         self.tally.closed(reason);
@@ -393,6 +411,7 @@ impl<E: Engine> Shard<E> {
         self.hot.retain(|hot| *hot != token);
         self.readable.retain(|readable| *readable != token);
         let mut connection = self.connections.remove(token as usize);
+        self.named.remove(&connection.session);
         self.mailbox.depart();
         // The descriptor is closed with the connection, whatever the poller says.
         let _ = self.poll.registry().deregister(&mut connection.stream);

@@ -44,6 +44,9 @@ impl<E: Engine> Shard<E> {
         connection.pass = pass;
         let slot = self.connections.vacant_entry();
         let token = slot.key() as u32;
+        if connection.pass.as_ref().is_some_and(|pass| pass.named) {
+            self.named.insert(session, token);
+        }
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered =
             self.poll.registry().register(&mut connection.stream, Token(token as usize), interest);

@@ -40,11 +40,12 @@ pub mod supervise;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
+use foldhash::fast::FixedState;
 use mio::{Events, Poll};
 use slab::Slab;
 
@@ -133,6 +134,8 @@ pub struct Shard<E = Readiness> {
     books: Books,
     audiences: Audiences,
     connections: Slab<Connection>,
+    /// The sessions that have names, and where they are.
+    named: HashMap<u64, u32, FixedState>,
 
     /// This turn's records, their keys and their JSON texts.
     segment: Segment,
@@ -194,6 +197,7 @@ impl<E: Engine> Shard<E> {
             books: Books::default(),
             audiences: Audiences::default(),
             connections: Slab::with_capacity(CONNECTIONS_RESERVED),
+            named: HashMap::default(),
             segment: Segment::new(TURN_SLOTS),
             keys: Vec::with_capacity(TURN_SLOTS),
             texts: Texts::default(),
@@ -262,6 +266,10 @@ impl<E: Engine> Shard<E> {
                 }
                 Command::Last { instruments, schemas, reply } => {
                     drop(reply.send(self.last_records(&instruments, schemas)));
+                }
+                Command::Disconnect { session, reason, reply } => {
+                    // Nobody may be waiting for it.
+                    let _ = reply.send(self.disconnect(session, reason));
                 }
                 Command::Read { token, session, errand, found } => {
                     self.tape_read(token, session, errand, found);

@@ -54,11 +54,13 @@ pub enum CloseReason {
     ConnectionLimit,
     /// It no longer may have what it was connected for.
     NotEntitled,
+    /// The operator ended it.
+    Disconnected,
 }
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::Reset,
@@ -84,6 +86,7 @@ impl CloseReason {
         Self::AuthRevoked,
         Self::ConnectionLimit,
         Self::NotEntitled,
+        Self::Disconnected,
     ];
 
     /// The code of the close frame that the server sends of its own accord; none where the client
@@ -103,6 +106,7 @@ impl CloseReason {
             Self::NoPong => 4001,
             Self::Slow => 4008,
             Self::TakenOver => 4011,
+            Self::Disconnected => 4012,
             Self::AuthTimeout | Self::AuthFailed | Self::AuthExpired | Self::AuthRevoked => 4500,
             Self::ConnectionLimit => 4504,
             Self::NotEntitled => 4507,
@@ -143,6 +147,7 @@ impl CloseReason {
             Self::AuthRevoked => "auth_revoked",
             Self::ConnectionLimit => "connection_limit",
             Self::NotEntitled => "not_entitled",
+            Self::Disconnected => "disconnected",
         }
     }
 
@@ -182,7 +187,7 @@ mod tests {
         for (n, reason) in CloseReason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, n);
         }
-        assert_eq!(CloseReason::NotEntitled as usize + 1, CloseReason::ALL.len());
+        assert_eq!(CloseReason::Disconnected as usize + 1, CloseReason::ALL.len());
     }
 
     #[test]

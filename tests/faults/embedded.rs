@@ -1,6 +1,5 @@
 //! A server within the test's own process, whose parts fail when they are told to.
 
-use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -8,7 +7,7 @@ use std::thread::JoinHandle;
 use broadtape::feed::{Feed, Metronome};
 use broadtape::node::config::Config;
 use broadtape::node::config::settings::Command;
-use broadtape::node::server::{self, Program, ServerError};
+use broadtape::node::server::{self, Addresses, Program, ServerError};
 use broadtape::socket::write::{Engine, Readiness, Write};
 use tokio::sync::Notify;
 
@@ -50,7 +49,9 @@ impl Embedded {
         let (send, listening) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let signals = || Ok(async move || told.notified().await);
-            server::run(&options, program, signals, |at: &[SocketAddr]| send.send(at[0]).unwrap())
+            server::run(&options, program, signals, |at: &Addresses| {
+                send.send(at.public[0]).unwrap()
+            })
         });
         let address = listening.recv_timeout(PATIENCE).unwrap().to_string();
         Self { server: Server::within(address), glue, stop, thread: Some(thread) }

@@ -6,6 +6,8 @@ mod behind;
 mod front;
 mod handshakes;
 mod limits;
+mod names;
+mod orders;
 #[path = "../program/mod.rs"]
 mod program;
 mod proxied;

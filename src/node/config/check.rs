@@ -40,6 +40,7 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         let reason = format!("with record, it is at most {}", SHARDS_MAX - 1);
         return Err(bad("shards", texts.join(","), origin, &reason));
     }
+    let admin_listen = one(typed, "admin_listen", admin_listen)?;
     Ok(Options {
         record,
         recordings: recordings(typed)?,
@@ -62,6 +63,12 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         memory: memory(typed)?,
         enable_echo: one(typed, "enable_echo", switch)?,
         door: door::rules(typed)?,
+        deny_file: one(typed, "deny_file", file)?,
+        admin_listen,
+        public_metrics: one(typed, "public_metrics", |text| match text {
+            "auto" => Ok(admin_listen.is_none()),
+            _ => switch(text).map_err(|error| format!("{error}, or auto")),
+        })?,
         clients: clients(typed)?,
     })
 }
@@ -322,6 +329,24 @@ fn listen(typed: &Typed) -> Result<Vec<SocketAddr>, ConfigError> {
         all.push(address);
     }
     Ok(all)
+}
+
+/// Its orders end sessions and the server: whoever reaches it may give them.
+fn admin_listen(text: &str) -> Result<Option<SocketAddr>, &'static str> {
+    match text.parse::<SocketAddr>() {
+        _ if text == "none" => Ok(None),
+        Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
+        Ok(_) => Err("it is on loopback, such as 127.0.0.1:9090: its orders need no token"),
+        Err(_) => Err("it is an address and a port, such as 127.0.0.1:9090, or none"),
+    }
+}
+
+fn file(text: &str) -> Result<Option<PathBuf>, &'static str> {
+    match text {
+        "" => Err("it is the path of a file, or none"),
+        "none" => Ok(None),
+        path => Ok(Some(PathBuf::from(path))),
+    }
 }
 
 /// Port 0 may stand any number of times: each gets its own.

@@ -178,6 +178,8 @@ pub const SETTINGS: &[Setting] = &[
     row(Format, "mapping", Text, "FILE|none", "none", "Which column of a csv file is what, as TOML"),
 
     row(Server, "listen", List, "ADDR:PORT", "127.0.0.1:8080", "Where to listen; may be repeated; port 0 lets the system choose"),
+    row(Server, "admin_listen", Text, "ADDR:PORT|none", "none", "A listener on loopback for the operator: /metrics, /v1/sessions, and orders: disconnect, drain, reload"),
+    row(Server, "public_metrics", Text, "BOOL|auto", "auto", "Has everybody /metrics and /v1/sessions; auto: unless there is admin_listen"),
     row(Server, "shards", Text, "N|auto", "auto", "Threads that serve clients; auto: the CPU mask's cores but one, at least 1"),
     row(Server, "ring", Text, "SIZE", "64MiB", "Memory of the ring: how much a slow shard may lag, and how far back `from` reaches"),
     row(Server, "start", Text, "WHEN", "now", "When the feed begins: now, on-subscribe, or on-subscribe=N connections"),
@@ -193,6 +195,7 @@ pub const SETTINGS: &[Setting] = &[
 
     row(Door, "allow", List, "CIDR", "", "Networks that may connect; none: all"),
     row(Door, "deny", List, "CIDR", "", "Networks that may not: closed at once"),
+    row(Door, "deny_file", Text, "FILE|none", "none", "More of these, one a line; read again at SIGHUP"),
     row(Door, "max_connections", Text, "N|auto", "auto", "Connections at once; auto: as many as there are descriptors for"),
     row(Door, "max_per_address", Text, "N|none", "1000", "Connections of one address at once: an IPv4 address, an IPv6 /64; none on loopback"),
     row(Door, "pending_per_address", Text, "N|none", "128", "Handshakes and pages of one address in progress at once"),

@@ -79,6 +79,31 @@ const PAGES: [(&str, Page); 11] = [
     ("/v1/stream", Page::Stream),
 ];
 
+/// Who asks, and so which pages there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody, where the operator has no listener of its own.
+    All,
+    /// Everybody; what is the operator's is on a listener of its own.
+    Public,
+    /// The operator.
+    Operator,
+}
+
+impl Scope {
+    fn has(self, page: Page) -> bool {
+        match self {
+            Self::All => true,
+            Self::Public => !matches!(page, Page::Metrics | Page::Sessions),
+            Self::Operator => !matches!(page, Page::Index | Page::Stream),
+        }
+    }
+
+    fn pages(self) -> impl Iterator<Item = (&'static str, Page)> {
+        PAGES.into_iter().filter(move |(_, page)| self.has(*page))
+    }
+}
+
 /// What an answer carries.
 enum Payload {
     Whole(Vec<u8>),
@@ -100,12 +125,30 @@ impl Reply {
 }
 
 /// Answers a request that does not upgrade.
-pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<Body> {
-    let (code, Reply { kind, body, policy }) = match reply(request, status).await {
+pub async fn answer<B, S: Status>(
+    request: &Request<B>,
+    status: &S,
+    scope: Scope,
+) -> Response<Body> {
+    let is_head = request.method() == Method::HEAD;
+    response(reply(request, status, scope).await, is_head)
+}
+
+/// What an order has come to.
+pub(super) fn told(value: &serde_json::Value) -> Response<Body> {
+    response(Ok(Reply::new(JSON, json(value))), false)
+}
+
+/// Why an order is not followed.
+pub(super) fn refused(status: StatusCode, reason: &'static str, message: String) -> Response<Body> {
+    response(Err(Refusal::new(status, reason, message)), false)
+}
+
+fn response(reply: Result<Reply, Refusal>, head: bool) -> Response<Body> {
+    let (code, Reply { kind, body, policy }) = match reply {
         Ok(reply) => (StatusCode::OK, reply),
         Err(refusal) => (refusal.status, Reply::new(JSON, refusal.body())),
     };
-    let head = request.method() == Method::HEAD;
     let (length, body) = match body {
         Payload::Whole(body) => {
             (Some(body.len()), Body::from(if head { Vec::new() } else { body }))
@@ -141,19 +184,23 @@ pub async fn answer<B, S: Status>(request: &Request<B>, status: &S) -> Response<
     response
 }
 
-async fn reply<B, S: Status>(request: &Request<B>, status: &S) -> Result<Reply, Refusal> {
+async fn reply<B, S: Status>(
+    request: &Request<B>,
+    status: &S,
+    scope: Scope,
+) -> Result<Reply, Refusal> {
     let (path, query) = (request.uri().path(), request.uri().query());
-    let page = PAGES.iter().find(|(known, _)| *known == path).map(|(_, page)| page);
+    let page = scope.pages().find(|(known, _)| *known == path).map(|(_, page)| page);
     let file = path.strip_prefix(download::UNDER).filter(|file| !file.is_empty());
     if page.is_none() && file.is_none() {
-        return Err(not_found(path));
+        return Err(not_found(path, scope));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let message = format!("{path} answers GET and HEAD, not {}", request.method());
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
     }
     let json = |body: Vec<u8>| Reply::new(JSON, body);
-    let rights = access::rights(page, request.extensions().get())?;
+    let rights = access::rights(page.as_ref(), request.extensions().get())?;
     let Some(page) = page else {
         return download::begin(file.unwrap_or_default(), query, status, rights).await;
     };
@@ -164,7 +211,7 @@ async fn reply<B, S: Status>(request: &Request<B>, status: &S) -> Result<Reply, 
         Page::Stream => Err(upgrade_required()),
         plain => {
             Query::parse(query, &[])?;
-            without_query(*plain, status, rights).await
+            without_query(plain, status, rights).await
         }
     }
 }
@@ -220,8 +267,8 @@ fn not_ready(why: String) -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", why)
 }
 
-fn not_found(path: &str) -> Refusal {
-    let pages: Vec<_> = PAGES.iter().map(|(path, _)| *path).collect();
+fn not_found(path: &str, scope: Scope) -> Refusal {
+    let pages: Vec<_> = scope.pages().map(|(path, _)| path).collect();
     let message = format!("there is no {path}; there are {}", pages.join(", "));
     Refusal::new(StatusCode::NOT_FOUND, "not_found", message)
 }

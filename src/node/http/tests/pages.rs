@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::super::answer;
+use super::super::{Scope, answer};
 use super::{Access, Still, ask, get, json, refused, still};
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn head_leaves_the_connection_usable() {
     let (client, server) = tokio::io::duplex(64 << 10);
     let service = service_fn(async |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Access::Open);
-        Ok::<_, Infallible>(answer(&request, &still()).await)
+        Ok::<_, Infallible>(answer(&request, &still(), Scope::All).await)
     });
     let serving = http1::Builder::new().serve_connection(TokioIo::new(server), service);
     let asking = async move {
