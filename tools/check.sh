@@ -183,7 +183,8 @@ debian() {
     "${install[@]}" || { apt-get update --quiet && "${install[@]}"; } || true
 }
 
-# What the server is put behind. Debian would start what it installs as a service.
+# What the server is put behind, and what reads deploy/. Debian would start what it installs as a
+# service.
 proxies() {
     local policy=/usr/sbin/policy-rc.d ours=false
     if [[ $EUID == 0 && ! -e $policy ]]; then
@@ -193,6 +194,8 @@ proxies() {
     fi
     debian "command -v nginx" nginx-light
     debian "command -v haproxy" haproxy
+    debian promtool prometheus
+    debian systemd-analyze systemd
     if $ours; then rm "$policy"; fi
 }
 

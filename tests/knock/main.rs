@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test code fails by panicking")]
 
 mod behind;
+mod deploy;
 mod front;
 mod handshakes;
 mod limits;
