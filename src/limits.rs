@@ -175,6 +175,20 @@ pub const YIELDS: usize = 4;
 /// Bytes that the kernel holds unsent for one connection (`TCP_NOTSENT_LOWAT`).
 pub const NOTSENT_LOWAT: u32 = 64 << 10;
 
+/// Bytes of one connection that are encrypted before its socket takes them.
+pub const TLS_AHEAD: usize = 64 << 10;
+/// Bytes of one connection that are encrypted in one flush.
+pub const TLS_BYTES_PER_TURN: usize = 256 << 10;
+/// Records that AES keys of TLS 1.2, which can't be renewed, encrypt: 2^24 (RFC 8446, 5.5), less
+/// what the farewell takes.
+pub const TLS12_RECORDS: u64 = (1 << 24) - (1 << 16);
+/// Bytes of a file with certificates or with a key.
+pub const PEM_BYTES_MAX: u64 = 1 << 20;
+/// Certificates of a server, by name.
+pub const CERTIFICATES_MAX: usize = 64;
+/// Between two looks at whether certificates have changed.
+pub const CERTIFICATES_LOOK: Duration = Duration::from_secs(2);
+
 /// Handshake, from accept to the answer (default).
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a request's head.

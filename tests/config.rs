@@ -343,3 +343,48 @@ fn the_effective_configuration_goes_to_standard_output() {
     assert_eq!(table["files"].as_array().unwrap().len(), 2);
     assert_eq!(table["loop"].as_bool(), Some(true));
 }
+
+#[test]
+fn beyond_loopback_nothing_is_in_the_clear_by_mistake() {
+    let listen = ("listen", vec!["127.0.0.1:0".to_owned(), "0.0.0.0:0".to_owned()]);
+    let with = |more: &[(&'static str, &str)]| {
+        let more = more.iter().map(|(key, value)| (*key, vec![(*value).to_owned()]));
+        let open = ("auth", vec!["open".to_owned()]);
+        serve([listen.clone(), open].into_iter().chain(more).collect())
+    };
+    let said = with(&[]).unwrap_err().to_string();
+    assert!(said.contains("0.0.0.0:0") && said.contains("--listen"), "{said}");
+    assert!(said.contains("tls_cert") && said.contains("insecure"), "{said}");
+    assert!(with(&[("insecure", "true")]).unwrap().options.tls.is_none());
+    assert!(with(&[("tls_self_signed", "true")]).unwrap().options.tls.unwrap().self_signed);
+    let tls = with(&[("tls_cert", "a.crt"), ("tls_key", "a.key")]).unwrap().options.tls.unwrap();
+    assert_eq!((tls.pairs.len(), tls.client_ca, tls.self_signed), (1, None, false));
+    for loopback in ["127.9.9.9:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
+        assert!(serve(flag("listen", loopback)).is_ok(), "{loopback}");
+    }
+    for beyond in ["[::]:0", "192.0.2.1:80", "[::ffff:192.0.2.1]:80"] {
+        assert!(serve(flag("listen", beyond)).is_err(), "{beyond}");
+    }
+}
+
+#[test]
+fn certificates_have_keys_and_authorities_certificates() {
+    let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    for (flags, wrong, right) in [
+        (vec![("tls_cert", list(&["a", "b"])), ("tls_key", list(&["c"]))], "tls_cert", "2 and 1"),
+        (vec![("tls_key", list(&["c"]))], "tls_key", "0 and 1"),
+        (vec![("tls_client_ca", list(&["ca.crt"]))], "tls_client_ca", "needs a tls_cert"),
+        (
+            vec![
+                ("tls_cert", list(&["a"])),
+                ("tls_key", list(&["b"])),
+                ("tls_self_signed", list(&["true"])),
+            ],
+            "tls_self_signed",
+            "give one of them",
+        ),
+    ] {
+        let said = serve(flags).unwrap_err().to_string();
+        assert!(said.contains(wrong) && said.contains(right), "{said}");
+    }
+}

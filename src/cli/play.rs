@@ -26,7 +26,8 @@ pub(super) fn run(config: &Config) -> ExitCode {
     if let Err(error) = &shown {
         tracing::warn!(%error, "progress is not shown");
     }
-    let served = server::run(&config.options, program, stops, say);
+    let scheme = if config.options.tls.is_some() { "https" } else { "http" };
+    let served = server::run(&config.options, program, stops, |bound| say(scheme, bound));
     drop(shown);
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,9 +81,9 @@ pub(super) fn scenario(name: &str) -> Result<Scenario, Early> {
 }
 
 /// One line a listener, and nothing else, ever.
-fn say(addresses: &Addresses) {
+fn say(scheme: &str, addresses: &Addresses) {
     let mut out = io::stdout().lock();
-    let public = addresses.public.iter().map(|a| format!("listening on http://{a}"));
+    let public = addresses.public.iter().map(|a| format!("listening on {scheme}://{a}"));
     let admin = addresses.admin.iter().map(|a| format!("operators on http://{a}"));
     let written = public.chain(admin).try_for_each(|line| writeln!(out, "{line}"));
     if let Err(error) = written.and_then(|()| out.flush()) {

@@ -16,6 +16,7 @@ pub mod proxied;
 pub mod security;
 mod site;
 pub mod strict;
+pub mod tls;
 
 pub use admission::AdmissionRules;
 pub use door::{Caller, Door, DoorRules};
@@ -30,7 +31,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fastwebsockets::upgrade::UpgradeFut;
 use hyper::body::{Body as _, Incoming};
@@ -61,7 +62,9 @@ pub use body::{Body, Pieces};
 use door::Admitted;
 use handshake::{Refusal, Shut, Verdict};
 use names::{Holder, Owner};
+use security::Event;
 use strict::Strict;
+use tls::{Tls, Wire};
 
 /// What the gate counts: connections that never reached a shard, by reason.
 #[derive(Debug, Default)]
@@ -70,6 +73,8 @@ pub struct Refusals {
     pub handshake: AtomicU64,
     /// Connections that sent no whole request in time, or broke off.
     pub timeout: AtomicU64,
+    /// TLS handshakes that failed for another reason than time.
+    pub tls: AtomicU64,
     /// Connections that no shard could take.
     pub overload: AtomicU64,
     /// Accepts that failed.
@@ -85,6 +90,7 @@ impl Refusals {
         vec![
             (CloseReason::HandshakeRefused.name(), count(&self.handshake)),
             (CloseReason::HandshakeTimeout.name(), count(&self.timeout)),
+            ("tls_failed", count(&self.tls)),
             (CloseReason::Overload.name(), count(&self.overload)),
             ("accept_failed", count(&self.accept)),
             ("not_admitted", count(&self.turned)),
@@ -100,7 +106,9 @@ pub struct Gate<P> {
     pub door: Arc<Door>,
     /// What answers requests that are no handshakes.
     pub pages: P,
-    /// From accept to the answer of a handshake.
+    /// The TLS of all listeners; none where they are in the clear.
+    pub tls: Option<Arc<Tls>>,
+    /// From accept to the answer of a handshake, that of TLS included.
     pub handshake: Duration,
     /// Who judges tokens; none: nobody is asked who they are.
     pub authority: Option<Arc<Authority>>,
@@ -242,34 +250,36 @@ impl<P: Pages> Gate<P> {
         waiting: Waiting,
         place: OwnedSemaphorePermit,
     ) {
+        let until = Instant::now() + self.handshake;
         let Some(caller) = self.door.meet(&mut stream, peer, self.handshake).await else {
             self.refusals.turned.fetch_add(1, Relaxed);
             return;
         };
         match self.door.admit(&caller) {
             Ok((admitted, waits)) => {
-                self.serve(stream, caller, Arc::new(admitted), waiting).await;
+                if let Ok(local) = stream.local_addr()
+                    && let Some(stream) = self.secure(stream, &caller, until).await
+                {
+                    let guest = Guest { caller, local, admitted: Arc::new(admitted) };
+                    self.serve(stream, guest, waiting, until).await;
+                }
                 drop((waits, place));
             }
             Err(turned) => {
                 drop((waiting, place));
                 self.refusals.turned.fetch_add(1, Relaxed);
                 self.door.turned(&caller, turned);
-                self.door.send_away(stream, turned).await;
+                // Words in the clear are nothing that a client of TLS could read.
+                if self.tls.is_none() {
+                    self.door.send_away(stream, turned).await;
+                }
             }
         }
     }
 
     /// Answers the requests of one connection; a handshake is the last of them.
-    async fn serve(
-        self: Arc<Self>,
-        stream: TcpStream,
-        caller: Caller,
-        admitted: Arc<Admitted>,
-        waiting: Waiting,
-    ) {
-        let Ok(local) = stream.local_addr() else { return };
-        let (gate, guest) = (self.clone(), Guest { caller, local, admitted });
+    async fn serve(self: Arc<Self>, stream: Wire, guest: Guest, waiting: Waiting, until: Instant) {
+        let (gate, caller) = (self.clone(), guest.caller);
         // It waits for its first answer; one that streams, until a shard has it.
         let (first, taken) = (Cell::new(Some(waiting)), Arc::new(Taken::default()));
         let counter = taken.clone();
@@ -283,7 +293,7 @@ impl<P: Pages> Gate<P> {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.handshake)
+            .header_read_timeout(until.saturating_duration_since(Instant::now()))
             .max_buf_size(REQUEST_HEAD_MAX)
             .max_headers(REQUEST_HEADERS_MAX)
             .serve_connection(TokioIo::new(Strict::new(stream)), service)
@@ -307,6 +317,20 @@ impl<P: Pages> Gate<P> {
             }
             tracing::debug!(peer = %caller, %error, "http connection ended");
         }
+    }
+
+    /// The TLS handshake, where there is to be one; none where it failed.
+    async fn secure(&self, stream: TcpStream, caller: &Caller, until: Instant) -> Option<Wire> {
+        let Some(tls) = &self.tls else { return Some(Wire::Plain(stream)) };
+        let accepted = tls.accept(stream, until.saturating_duration_since(Instant::now())).await;
+        let failed = accepted.inspect_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => _ = self.refusals.timeout.fetch_add(1, Relaxed),
+            _ => {
+                self.refusals.tls.fetch_add(1, Relaxed);
+                self.door.security.note(Event::Tls, caller, error);
+            }
+        });
+        failed.ok()
     }
 
     async fn answer(
@@ -413,9 +437,10 @@ impl<P: Pages> Gate<P> {
 
     fn send(&self, upgraded: Upgraded, newcomer: Newcomer) -> io::Result<()> {
         let parts = upgraded
-            .downcast::<TokioIo<Strict<TcpStream>>>()
-            .map_err(|_| io::Error::other("the upgraded stream is no TCP stream"))?;
-        let stream = parts.io.into_inner().into_inner().into_std()?;
+            .downcast::<TokioIo<Strict<Wire>>>()
+            .map_err(|_| io::Error::other("the upgraded stream is none that was accepted"))?;
+        let (stream, tls) = parts.io.into_inner().into_inner().into_parts();
+        let stream = stream.into_std()?;
         socket::prepare(&stream)?;
         let shards = self.shards.iter().enumerate().filter(|(_, shard)| !shard.is_stuck());
         let fewest = shards.min_by_key(|(_, shard)| shard.population());
@@ -431,7 +456,7 @@ impl<P: Pages> Gate<P> {
         let (named, held) = (holder.is_some(), Box::new((held, holder)));
         let pass = Some(Box::new(Pass { via: caller.via, named, held }));
         let (leftover, peer) = (parts.read_buf, caller.address);
-        let arrival = Arrival { session, stream, leftover, peer, speech, entry, pass };
+        let arrival = Arrival { session, stream, tls, leftover, peer, speech, entry, pass };
         shard.attach(arrival).map_err(|_| io::Error::other("the shard's queue is full"))?;
         if let Some(older) = older.flatten() {
             self.take_over(session, &older, &caller);

@@ -37,6 +37,8 @@ pub enum Event {
     Request,
     /// A handshake that is not right.
     Handshake,
+    /// A TLS handshake that failed: not TLS, nothing in common, no certificate that counts.
+    Tls,
     /// A newer connection took over from an older one of the same name.
     TakenOver,
     /// The operator ended a session, drained or reloaded.
@@ -51,7 +53,7 @@ pub enum Event {
 
 impl Event {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Denied,
         Self::Connections,
         Self::ConnectionsOfAddress,
@@ -64,6 +66,7 @@ impl Event {
         Self::Origin,
         Self::Request,
         Self::Handshake,
+        Self::Tls,
         Self::TakenOver,
         Self::Order,
         Self::OrderRefused,
@@ -86,6 +89,7 @@ impl Event {
             Self::Origin => "origin",
             Self::Request => "request",
             Self::Handshake => "handshake",
+            Self::Tls => "tls",
             Self::TakenOver => "taken_over",
             Self::Order => "order",
             Self::OrderRefused => "order_refused",

@@ -8,6 +8,7 @@ use crate::clock::UnixNanos;
 use crate::feed::source::Recording;
 pub use crate::gate::DoorRules;
 pub use crate::gate::auth::AuthOptions;
+pub use crate::gate::tls::{Pair, TlsOptions};
 use crate::limits::ClientLimits;
 pub use crate::tape::recorder::{Durability, RecordOptions};
 
@@ -16,6 +17,8 @@ pub use crate::tape::recorder::{Durability, RecordOptions};
 pub struct Options {
     /// Where it listens, one socket each; port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
+    /// How what is listened on is encrypted, where it is.
+    pub tls: Option<TlsOptions>,
     /// Shard threads, 1 to [`SHARDS_MAX`](crate::limits::SHARDS_MAX).
     pub shards: usize,
     /// Bytes of the ring's slots.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::http::Downloads;
 use crate::clock::UnixNanos;
 pub use crate::feed::publisher::FeedReport;
+pub use crate::gate::tls::TlsReport;
 pub use crate::shard::audience::Counts;
 pub use crate::shard::report::{Session, SessionSubscription, ShardReport};
 pub use crate::tape::library::Summary;
@@ -59,6 +60,11 @@ pub trait Status: Send + Sync {
 
     /// What somebody tried that is not to be, by event.
     fn security(&self) -> Vec<(&'static str, u64)>;
+
+    /// TLS, where it is spoken.
+    fn tls(&self) -> Option<TlsReport> {
+        None
+    }
 
     /// Every shard, in order.
     fn shards(&self) -> impl Future<Output = Vec<ShardReport>> + Send;

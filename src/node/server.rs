@@ -31,6 +31,7 @@ use crate::feed::Feed;
 use crate::feed::publisher::FeedEvent;
 use crate::gate::auth::Authority;
 use crate::gate::auth::files::KeysError;
+use crate::gate::tls::{Tls, TlsError};
 use crate::gate::{self, Door, DoorRules, Gate, Names};
 use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION, OPERATORS_MAX, WATCH};
 use crate::ring::RingError;
@@ -71,6 +72,9 @@ pub enum ServerError {
         /// Why.
         error: io::Error,
     },
+    /// Its certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The socket for upgrades.
     #[error("--upgrade {}: {error}", path.display())]
     Upgrade {
@@ -138,6 +142,8 @@ pub fn run<S: AsyncFnMut()>(
     });
     let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
     let addresses = addresses(&listeners, options.admin_listen.is_some())?;
+    let tls = options.tls.clone();
+    let tls = tls.map(|tls| Tls::new(tls, &addresses.public).map(Arc::new)).transpose()?;
     let (epoch, exit) = (random_epoch()?, program.exit);
     let directory = Arc::new(Directory::default());
     let recording = Recording::claim(options, epoch)?;
@@ -166,6 +172,7 @@ pub fn run<S: AsyncFnMut()>(
         library: machinery.recordings.as_ref().map(|recordings| recordings.library.clone()),
         downloads: Arc::default(),
         scope: if options.public_metrics { Scope::All } else { Scope::Public },
+        tls: tls.clone(),
     };
     let door = Door::new(options.door.clone(), room(), running.security.clone());
     let door = Arc::new(door);
@@ -175,6 +182,7 @@ pub fn run<S: AsyncFnMut()>(
         shards: machinery.mailboxes.clone(),
         door,
         pages: running.clone(),
+        tls: tls.clone(),
         handshake: options.handshake,
         authority,
         echo: options.enable_echo,
@@ -198,6 +206,9 @@ pub fn run<S: AsyncFnMut()>(
         };
         tokio::spawn(server.gate.clone().watch_keys(hung_up));
         tokio::spawn(reload::watch(deny)?);
+        if let Some(tls) = tls {
+            tokio::spawn(tls.watch()?);
+        }
         let offer = options
             .upgrade
             .as_deref()
@@ -273,6 +284,7 @@ fn admin_gate(
         shards: Vec::new(),
         door: Arc::new(door),
         pages: Admin { running: running.clone(), drain: orders.clone() },
+        tls: None,
         handshake: options.handshake,
         authority: None,
         echo: false,

@@ -17,6 +17,7 @@ use super::report::{
 };
 use crate::feed::publisher::Handle;
 use crate::gate::security::Security;
+use crate::gate::tls::{Tls, TlsReport};
 use crate::gate::{Body, Caller, Pages, Refusals};
 use crate::limits::RECORDING_LIVE;
 use crate::shard::command::{Command, Mailbox};
@@ -48,6 +49,7 @@ pub(super) struct Running {
     pub(super) downloads: Arc<Downloads>,
     /// Which pages everybody gets.
     pub(super) scope: Scope,
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 impl Running {
@@ -191,6 +193,10 @@ impl Status for Running {
 
     fn security(&self) -> Vec<(&'static str, u64)> {
         self.security.counts()
+    }
+
+    fn tls(&self) -> Option<TlsReport> {
+        self.tls.as_ref().map(|tls| tls.report())
     }
 
     async fn shards(&self) -> Vec<ShardReport> {

@@ -14,7 +14,8 @@ use crate::limits::COMMAND_QUEUE;
 use crate::ring::Wake;
 use crate::shard::access::{Entry, Verdict};
 use crate::shard::replay::Opened;
-use crate::shard::report::{Session, ShardReport};
+use crate::shard::report::{Session as SessionReport, ShardReport};
+use crate::socket::tls::Session;
 use crate::tape::desk::Found;
 use crate::wire::close::CloseReason;
 use crate::wire::encoding::Encoding;
@@ -40,7 +41,9 @@ pub struct Arrival {
     pub session: u64,
     /// Non-blocking, prepared for streaming.
     pub stream: std::net::TcpStream,
-    /// Bytes that came behind the handshake.
+    /// Its TLS, where it is encrypted.
+    pub tls: Option<Box<Session>>,
+    /// Bytes that came behind the handshake, decrypted.
     pub leftover: Bytes,
     /// Who is there.
     pub peer: SocketAddr,
@@ -82,7 +85,7 @@ pub enum Errand {
 /// A request from the control plane.
 pub enum Command {
     /// Take this connection.
-    Attach(Arrival),
+    Attach(Box<Arrival>),
     /// Tell every client, once it has been handed the records before.
     Announce {
         /// The last of these records.
@@ -110,7 +113,7 @@ pub enum Command {
         /// How many.
         limit: usize,
         /// To whom.
-        reply: oneshot::Sender<Vec<Session>>,
+        reply: oneshot::Sender<Vec<SessionReport>>,
     },
     /// The last records of these instruments.
     Last {
@@ -200,7 +203,7 @@ impl Mailbox {
     /// As of [`Mailbox::send`].
     pub fn attach(&self, arrival: Arrival) -> Result<(), Command> {
         self.population.fetch_add(1, Relaxed);
-        self.send(Command::Attach(arrival)).inspect_err(|_| self.depart())
+        self.send(Command::Attach(Box::new(arrival))).inspect_err(|_| self.depart())
     }
 
     /// A connection has ended.

@@ -22,6 +22,7 @@ use crate::shard::replay::Play;
 use crate::shard::subscription::{Share, Subscription};
 use crate::socket::backlog::Backlog;
 use crate::socket::read::Guard;
+use crate::socket::tls::Session;
 use crate::wire::close::CloseReason;
 use crate::wire::encoding::Encoding;
 use crate::wire::record::SCHEMAS;
@@ -76,6 +77,8 @@ pub struct Connection {
     pub session: u64,
     /// Its socket.
     pub stream: TcpStream,
+    /// Its TLS, where it is encrypted: then all that it is sent goes through its backlog.
+    pub tls: Option<Box<Session>>,
     /// Who it is.
     pub peer: SocketAddr,
     /// What the gate has for it.
@@ -154,6 +157,7 @@ impl Connection {
         Self {
             session,
             stream: TcpStream::from_std(stream),
+            tls: None,
             peer,
             pass: None,
             speech,
@@ -394,14 +398,28 @@ impl Connection {
     /// Reads what there is into `buffer`; 0 at the end of the stream.
     ///
     /// # Errors
-    /// `WouldBlock` where there is nothing, else the connection is broken.
+    /// `WouldBlock` where there is nothing, else as of [`Session::read`].
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(session) = &mut self.tls {
+            return session.read(&self.stream, buffer);
+        }
         loop {
             match self.stream.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => return read,
             }
         }
+    }
+
+    /// May it be written to without a detour: is nothing before that, and is it not encrypted?
+    #[inline]
+    pub fn is_direct(&self) -> bool {
+        self.writable && self.backlog.is_empty() && self.tls.is_none()
+    }
+
+    /// Has the kernel yet to take something that is no longer in the backlog?
+    pub fn has_ciphertext(&self) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.has_unsent())
     }
 
     /// Puts `frames` at the end of what it will be sent.

@@ -124,6 +124,10 @@ impl<E: Engine> Shard<E> {
         self.audiences.touched = touched;
         self.audiences.touched.clear();
         self.write_spans(now);
+        if self.encrypted > 0 {
+            // Theirs is part of what the stage takes.
+            self.flush_hot();
+        }
         let records = self.segment.len() as u64;
         self.latency.record(Stage::ShardToKernel, ts_send, unix_now(), records);
     }
@@ -214,7 +218,7 @@ impl<E: Engine> Shard<E> {
                 let token = self.audiences.get(id).members[(first + n) % members];
                 let connection = &mut self.connections[token as usize];
                 connection.last_data = now.mono;
-                if connection.writable && connection.backlog.is_empty() {
+                if connection.is_direct() {
                     targets.push(Target { token, span: at as u32 });
                     if targets.is_full() {
                         self.write(&mut targets);
@@ -304,7 +308,7 @@ impl<E: Engine> Shard<E> {
         for chunk in hot.chunks(WRITES_PER_CALL) {
             let ready = |token: &&u32| {
                 let connection = &self.connections[**token as usize];
-                connection.writable && !connection.backlog.is_empty()
+                connection.writable && !connection.backlog.is_empty() && connection.tls.is_none()
             };
             let tokens: ArrayVec<u32, WRITES_PER_CALL> =
                 chunk.iter().filter(ready).copied().collect();
@@ -317,6 +321,7 @@ impl<E: Engine> Shard<E> {
             self.in_call.clear();
         }
         for token in hot {
+            self.flush_encrypted(token);
             self.settle(token);
         }
     }
@@ -353,6 +358,31 @@ impl<E: Engine> Shard<E> {
                 let gone = Farewell::new(CloseReason::WriteError, error.to_string());
                 self.leaving.push((token, gone));
             }
+        }
+    }
+
+    /// Encrypts and writes what an encrypted connection has waiting, as far as its socket takes it.
+    fn flush_encrypted(&mut self, token: u32) {
+        let connection = &mut self.connections[token as usize];
+        let Some(session) = connection.tls.as_mut().filter(|_| connection.writable) else { return };
+        self.in_call.push(Target { token, span: 0 });
+        match session.flush(&connection.stream, &mut connection.backlog) {
+            Ok(flushed) => {
+                connection.writable = flushed.whole;
+                connection.bytes += flushed.sent as u64;
+                self.tally.bytes += flushed.sent as u64;
+                self.tally.sends += flushed.calls;
+            }
+            Err(error) => {
+                connection.writable = false;
+                let gone = Farewell::new(CloseReason::WriteError, error.to_string());
+                self.leaving.push((token, gone));
+            }
+        }
+        self.in_call.clear();
+        if connection.tls.as_ref().is_some_and(|session| session.is_used_up()) {
+            let words = "this version of TLS can't renew its keys: connect anew";
+            self.leaving.push((token, Farewell::new(CloseReason::TlsKeys, words)));
         }
     }
 }

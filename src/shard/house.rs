@@ -335,7 +335,11 @@ impl<E: Engine> Shard<E> {
     /// A closing connection was flushed: once its farewell is out, its write side is shut.
     pub(super) fn settle_closing(&mut self, token: u32) {
         let connection = &mut self.connections[token as usize];
-        let empty = connection.backlog.is_empty();
+        let out = connection.backlog.is_empty();
+        if out && connection.tls.as_mut().is_some_and(|session| session.part()) {
+            return self.heat(token);
+        }
+        let empty = out && !connection.has_ciphertext();
         let (stays, writable) = (!empty, connection.writable);
         if let Phase::Closing { until, shut } = &mut connection.phase
             && empty
@@ -413,6 +417,10 @@ impl<E: Engine> Shard<E> {
         let mut connection = self.connections.remove(token as usize);
         self.named.remove(&connection.session);
         self.mailbox.depart();
+        if let Some(session) = &mut connection.tls {
+            self.encrypted -= 1;
+            session.abandon(&connection.stream);
+        }
         // The descriptor is closed with the connection, whatever the poller says.
         let _ = self.poll.registry().deregister(&mut connection.stream);
     }

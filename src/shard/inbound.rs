@@ -34,7 +34,7 @@ enum Step {
 impl<E: Engine> Shard<E> {
     /// Takes a connection over from the gate.
     pub(super) fn attach(&mut self, arrival: Arrival, now: Now) {
-        let Arrival { session, stream, leftover, peer, speech, pass, entry } = arrival;
+        let Arrival { session, stream, tls, leftover, peer, speech, pass, entry } = arrival;
         let message_max = match speech {
             Speech::Stream(_) => self.limits.message_max,
             Speech::Echo => ECHO_MESSAGE_MAX,
@@ -42,6 +42,8 @@ impl<E: Engine> Shard<E> {
         let mut connection =
             Connection::new((session, stream, peer, speech), &self.limits, now, message_max);
         connection.pass = pass;
+        self.encrypted += usize::from(tls.is_some());
+        connection.tls = tls;
         let slot = self.connections.vacant_entry();
         let token = slot.key() as u32;
         if connection.pass.as_ref().is_some_and(|pass| pass.named) {
@@ -141,12 +143,18 @@ impl<E: Engine> Shard<E> {
                 self.mark_readable(token);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Records of TLS that hold no data: the next ones have their turn.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.mark_readable(token),
             Err(error) => {
-                let gone = Farewell::new(CloseReason::Reset, error.to_string());
-                self.leaving.push((token, gone));
+                let broken = error.kind() == io::ErrorKind::InvalidData;
+                let reason = if broken { CloseReason::TlsError } else { CloseReason::Reset };
+                self.leaving.push((token, Farewell::new(reason, error.to_string())));
             }
         }
         self.buffer = buffer;
+        if self.connections.get(token as usize).is_some_and(Connection::has_ciphertext) {
+            self.heat(token);
+        }
         work
     }
 

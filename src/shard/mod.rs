@@ -136,6 +136,8 @@ pub struct Shard<E = Readiness> {
     connections: Slab<Connection>,
     /// The sessions that have names, and where they are.
     named: HashMap<u64, u32, FixedState>,
+    /// How many of them are encrypted.
+    encrypted: usize,
 
     /// This turn's records, their keys and their JSON texts.
     segment: Segment,
@@ -198,6 +200,7 @@ impl<E: Engine> Shard<E> {
             audiences: Audiences::default(),
             connections: Slab::with_capacity(CONNECTIONS_RESERVED),
             named: HashMap::default(),
+            encrypted: 0,
             segment: Segment::new(TURN_SLOTS),
             keys: Vec::with_capacity(TURN_SLOTS),
             texts: Texts::default(),
@@ -254,7 +257,7 @@ impl<E: Engine> Shard<E> {
         {
             done += 1;
             match command {
-                Command::Attach(arrival) => self.attach(arrival, now),
+                Command::Attach(arrival) => self.attach(*arrival, now),
                 Command::Announce { after, text } => self.news.push_back((after, text)),
                 Command::Drain { reason, until, cutoff } => {
                     self.draining = Some(house::Draining::new(reason, now.mono, until, cutoff));

@@ -101,6 +101,8 @@ pub struct Session {
     pub via: Option<IpAddr>,
     /// Who it is: the subject of its grant, where that is asked.
     pub user: Option<String>,
+    /// The version of its TLS, where it is encrypted.
+    pub tls: Option<&'static str>,
     /// How its records are written.
     pub encoding: &'static str,
     /// When it came, ns.
@@ -230,6 +232,7 @@ impl<E: Engine> Shard<E> {
             peer: connection.peer,
             via: connection.pass.as_ref().and_then(|pass| pass.via),
             user: connection.grant().map(|grant| grant.subject.clone()),
+            tls: connection.tls.as_ref().map(|session| session.version()),
             encoding: connection.encoding().name(),
             since: connection.since,
             subscriptions: subscriptions.collect(),

@@ -170,6 +170,7 @@ impl<E: Engine> Shard<E> {
                 continue;
             }
             connection.forget();
+            self.encrypted += usize::from(connection.tls.is_some());
             slot.insert(connection);
             self.dismiss(token as u32, at);
         }

@@ -1,13 +1,15 @@
 //! socket: bytes to and from one subscriber, without waiting for it.
 //!
 //! [`mod@write`] and [`uring`] hand framed bytes to the kernel, [`backlog`] keeps what it did not
-//! take, [`read`] checks what comes in. A socket knows nothing of records or subscriptions.
+//! take, [`read`] checks what comes in; [`tls`] stands between where a connection is encrypted. A
+//! socket knows nothing of records or subscriptions.
 
 pub mod backlog;
 mod event;
 mod head;
 mod partial;
 pub mod read;
+pub mod tls;
 pub mod uring;
 pub mod write;
 

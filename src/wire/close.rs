@@ -12,6 +12,8 @@ pub enum CloseReason {
     Reset,
     /// The kernel refused to send, or gave up retransmitting.
     WriteError,
+    /// What the client sent is not TLS, or it sent a TLS alert.
+    TlsError,
     /// The handshake was answered with an HTTP error.
     HandshakeRefused,
     /// The handshake was not complete in time.
@@ -38,6 +40,8 @@ pub enum CloseReason {
     Overload,
     /// No pong within the timeout.
     NoPong,
+    /// The keys of its TLS 1.2, which can't be renewed, have encrypted as much as they may.
+    TlsKeys,
     /// It read more slowly than its subscriptions bring, and its policy is `disconnect`.
     Slow,
     /// A newer connection of the same user carries on with the same session name.
@@ -60,11 +64,12 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::Reset,
         Self::WriteError,
+        Self::TlsError,
         Self::HandshakeRefused,
         Self::HandshakeTimeout,
         Self::Normal,
@@ -78,6 +83,7 @@ impl CloseReason {
         Self::Drain,
         Self::Overload,
         Self::NoPong,
+        Self::TlsKeys,
         Self::Slow,
         Self::TakenOver,
         Self::AuthTimeout,
@@ -104,6 +110,7 @@ impl CloseReason {
             Self::Drain => 1012,
             Self::Overload => 1013,
             Self::NoPong => 4001,
+            Self::TlsKeys => 4002,
             Self::Slow => 4008,
             Self::TakenOver => 4011,
             Self::Disconnected => 4012,
@@ -114,6 +121,7 @@ impl CloseReason {
             | Self::ClientGone
             | Self::Reset
             | Self::WriteError
+            | Self::TlsError
             | Self::HandshakeRefused
             | Self::HandshakeTimeout => return None,
         })
@@ -126,6 +134,7 @@ impl CloseReason {
             Self::ClientGone => "client_gone",
             Self::Reset => "reset",
             Self::WriteError => "write_error",
+            Self::TlsError => "tls_error",
             Self::HandshakeRefused => "handshake_refused",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Normal => "normal",
@@ -139,6 +148,7 @@ impl CloseReason {
             Self::Drain => "drain",
             Self::Overload => "overload",
             Self::NoPong => "no_pong",
+            Self::TlsKeys => "tls_keys",
             Self::Slow => "slow",
             Self::TakenOver => "taken_over",
             Self::AuthTimeout => "auth_timeout",

@@ -151,8 +151,8 @@ fn a_server_that_asks_nobody_says_so() {
 #[test]
 fn beyond_this_machine_a_server_does_not_start_without_keys() {
     for (args, code) in [
-        (&["--listen", "0.0.0.0:0"][..], 2),
-        (&["--listen", "127.0.0.1:0", "--listen", "[::]:0"], 2),
+        (&["--insecure", "--listen", "0.0.0.0:0"][..], 2),
+        (&["--insecure", "--listen", "127.0.0.1:0", "--listen", "[::]:0"], 2),
         (&["--auth", "required"], 2),
         (&["--auth", "required", "--auth-keys", "/nowhere/keys.toml"], 1),
     ] {

@@ -78,7 +78,8 @@ impl<E: Engine> Loopback<E> {
         // As bytes that came behind the handshake, so that it is read in the turn that attaches.
         let leftover = Bytes::from(masked(text.as_bytes()));
         let entry = Entry::Open;
-        let arrival = Arrival { session, stream: ours, leftover, peer, speech, entry, pass: None };
+        let (tls, pass) = (None, None);
+        let arrival = Arrival { session, stream: ours, tls, leftover, peer, speech, entry, pass };
         assert!(self.mailbox.attach(arrival).is_ok());
         self.turn();
         theirs

@@ -2,6 +2,8 @@
 //! what tests need from outside of the project: recordings, Python, Node.
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub(crate) mod secure;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,6 +14,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// Where this variable is set, servers are started with TLS, and clients that know of it speak it.
+const ENCRYPTED: &str = "TEST_TLS";
+
 /// How long a program may take to say what it was started for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -20,6 +25,8 @@ pub(crate) struct Program {
     child: Child,
     /// `127.0.0.1:PORT`.
     pub(crate) address: String,
+    /// It speaks TLS.
+    pub(crate) encrypted: bool,
 }
 
 impl Program {
@@ -58,25 +65,32 @@ impl Program {
 
     fn launch(mut command: Command, folder: &Path, address: &str, args: &[&str]) -> Self {
         command.current_dir(folder).args(args).args(["--listen", address]).stdout(Stdio::piped());
+        if std::env::var_os(ENCRYPTED).is_some() {
+            command.arg("--tls-self-signed");
+        }
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let Some(line) = first_line(out) else {
             panic!("{args:?} does not listen after {PATIENCE:?}: {:?}", child.kill())
         };
-        let Some(address) = line.strip_prefix("listening on http://") else {
+        let url = line.strip_prefix("listening on ").and_then(|url| url.split_once("://"));
+        let Some((scheme @ ("http" | "https"), address)) = url else {
             panic!("{args:?} says {line:?}, not what it listens on")
         };
-        Self { address: address.to_owned(), child }
+        Self { address: address.to_owned(), encrypted: scheme == "https", child }
     }
 
     /// Where it streams.
     pub(crate) fn url(&self) -> String {
-        format!("ws://{}/v1/stream", self.address)
+        let scheme = if self.encrypted { "wss" } else { "ws" };
+        format!("{scheme}://{}/v1/stream", self.address)
     }
 
     /// The JSON of one of its pages.
     pub(crate) fn get(&self, path: &str) -> serde_json::Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
+        let mut tls = self.encrypted.then(|| secure::session(secure::trusting()));
+        let mut stream = secure::over(&mut stream, tls.as_mut());
         let host = &self.address;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
@@ -99,6 +113,11 @@ impl Program {
     /// Asks it to end (SIGTERM).
     pub(crate) fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Tells it to read its files anew (SIGHUP).
+    pub(crate) fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
     /// Waits until it has ended after it was asked to.

@@ -6,14 +6,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite;
 
 use crate::ledger::Ledger;
-use crate::program::Program;
+use crate::program::{Program, secure};
 use crate::wire::{Batch, Message, Record, SNAPSHOT};
 
 /// How long anything that has to come may take on a busy machine.
@@ -22,8 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How much a client that does not read lets the kernel hold for it.
 const SMALL_WINDOW: usize = 4096;
 
+/// A connection, encrypted or not.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
 pub(crate) struct Client {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Duplex>>,
     pub(crate) ledger: Ledger,
     last_id: u64,
 }
@@ -37,7 +43,7 @@ impl Client {
     /// Connects in an encoding; the welcome.
     pub(crate) async fn connect_as(server: &Program, encoding: &str) -> (Self, Value) {
         let stream = TcpStream::connect(&server.address).await.unwrap();
-        Self::over(stream, server, encoding).await
+        Self::over(secured(server, stream).await, server, encoding).await
     }
 
     /// Connects with small buffers, so that not reading is soon felt.
@@ -48,11 +54,16 @@ impl Client {
         socket.connect(&address.into()).unwrap();
         socket.set_nonblocking(true).unwrap();
         let stream = TcpStream::from_std(socket.into()).unwrap();
-        Self::over(stream, server, "dbn").await.0
+        Self::over(secured(server, stream).await, server, "dbn").await.0
     }
 
-    async fn over(stream: TcpStream, server: &Program, encoding: &str) -> (Self, Value) {
-        let url = format!("{}?encoding={encoding}", server.url());
+    /// Upgrades a connection.
+    pub(crate) async fn over(
+        stream: Box<dyn Duplex>,
+        server: &Program,
+        encoding: &str,
+    ) -> (Self, Value) {
+        let url = format!("ws://{}/v1/stream?encoding={encoding}", server.address);
         let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
         let mut client = Self { socket, ledger: Ledger::default(), last_id: 0 };
         let welcome = client.text(|_| true).await;
@@ -195,9 +206,19 @@ impl Client {
     }
 }
 
+/// A connection as the server speaks it.
+async fn secured(server: &Program, stream: TcpStream) -> Box<dyn Duplex> {
+    if !server.encrypted {
+        return Box::new(stream);
+    }
+    let connector = TlsConnector::from(secure::trusting());
+    Box::new(connector.connect(secure::localhost(), stream).await.unwrap())
+}
+
 /// What a page of the server says.
 pub(crate) async fn page(server: &Program, path: &str) -> Value {
-    let mut stream = TcpStream::connect(&server.address).await.unwrap();
+    let stream = TcpStream::connect(&server.address).await.unwrap();
+    let mut stream = secured(server, stream).await;
     let host = &server.address;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -31,6 +31,11 @@ const SEVERAL: &[(&str, &[&str], &str)] = &[
     ("rand_distr", &["feed", "cli"], "the market; popular symbols of our load tool"),
     ("rand_pcg", &["feed", "cli"], "the same, by the same seed each time"),
     (
+        "rustls",
+        &["gate", "socket", "cli"],
+        "handshakes; what is encrypted since; the client side of our tools",
+    ),
+    (
         "rustix",
         &["feed", "shard", "socket", "node", "cli"],
         "pacing, alarms, sending, pinning, limits: each what it needs of the kernel",
@@ -44,8 +49,11 @@ const SEVERAL: &[(&str, &[&str], &str)] = &[
     ("slab", &[], "a container, as those of std"),
     ("socket2", &["gate", "socket", "cli"], "options of sockets: incoming, open, our tools' own"),
     ("thiserror", &[], "each boundary has its own error"),
+    ("time", &["wire", "gate"], "the dates of DBN files and of certificates"),
     ("tokio", &["gate", "node", "shard", "feed", "cli"], "the control plane; answers to commands"),
     ("toml", &["node", "feed", "gate"], "settings, scenarios and keys are files that people write"),
+    ("tokio_rustls", &["gate", "cli"], "handshakes go where tokio goes"),
+    ("toml", &["node", "feed"], "settings and scenarios are files that people write"),
     ("tracing", &[], "a thing is logged where it happens"),
     ("zeroize", &["wire", "gate", "cli"], "secrets are wiped wherever they were"),
     ("zerocopy", &["wire", "ring", "tape"], "records and headers are read and written in place"),

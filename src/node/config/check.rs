@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::door;
+use super::encryption;
 use super::error::{ConfigError, Origin};
 use super::recordings;
 use super::settings::{self, Command};
@@ -41,11 +42,14 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         return Err(bad("shards", texts.join(","), origin, &reason));
     }
     let admin_listen = one(typed, "admin_listen", admin_listen)?;
+    let (listen, tls) = (listen(typed)?, encryption::tls(typed)?);
+    encryption::exposed(typed, &listen, tls.is_some())?;
     Ok(Options {
         record,
         recordings: recordings(typed)?,
         auth: auth(typed)?,
-        listen: listen(typed)?,
+        listen,
+        tls,
         shards,
         ring_bytes: size(typed, "ring", RING_MIN..=RING_MAX)?,
         start: one(typed, "start", start)?,

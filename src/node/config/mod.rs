@@ -6,6 +6,7 @@
 
 mod check;
 mod door;
+mod encryption;
 mod error;
 mod recordings;
 pub mod settings;

@@ -9,6 +9,8 @@ pub enum Group {
     Door,
     /// Who may come in.
     Auth,
+    /// Encryption.
+    Encryption,
     /// The bounds on one client.
     Clients,
     /// The log.
@@ -30,6 +32,7 @@ impl Group {
             Self::Server => "Server",
             Self::Door => "Who may connect",
             Self::Auth => "Who may come in",
+            Self::Encryption => "Encryption",
             Self::Clients => "Each client",
             Self::Log => "Log",
             Self::Market => "Market",
@@ -151,7 +154,7 @@ const fn row(
 }
 
 use Form::{List, Number, Switch, Text};
-use Group::{Auth, Clients, Door, Format, Log, Market, Recording, Server, Tape};
+use Group::{Auth, Clients, Door, Encryption, Format, Log, Market, Recording, Server, Tape};
 
 /// Every setting. The defaults are those of [`limits`](crate::limits); a test holds them equal.
 #[rustfmt::skip]
@@ -213,6 +216,12 @@ pub const SETTINGS: &[Setting] = &[
     row(Auth, "token_audience", Text, "NAME", "broadtape", "What the aud of a token has to be, or hold"),
     row(Auth, "token_issuer", Text, "NAME", "broadtape", "What the iss of a token has to be"),
     row(Auth, "auth_timeout", Text, "DURATION", "10s", "How long a client may take to say who it is"),
+
+    row(Encryption, "tls_cert", List, "FILE", "", "Certificate chain, PEM: then all of --listen is https and wss; may be repeated, a client gets the one with the name it asks for; read anew when it changes and on SIGHUP"),
+    row(Encryption, "tls_key", List, "FILE", "", "Its private key, PEM; as many and in the same order as --tls-cert"),
+    row(Encryption, "tls_client_ca", Text, "FILE|none", "none", "Only clients with a certificate that an authority of this PEM file has signed"),
+    row(Encryption, "tls_self_signed", Switch, "BOOL", "false", "A certificate made at the start, for trying it out"),
+    row(Encryption, "insecure", Switch, "BOOL", "false", "Listen beyond loopback without TLS, as behind a proxy that has it"),
 
     row(Tape, RECORD, Text, "DIR|none", "none", "Record everything that is published to this folder, and go on with the tape that is in it"),
     row(Tape, "durability", Text, "WHEN", "interval=1s", "When a record counts as recorded: none or interval=TIME: once the system has it (interval: fdatasync this often); commit: after fdatasync"),

@@ -61,6 +61,7 @@ struct Client {
     via: Option<String>,
     /// The subject of its grant; null where nobody is asked.
     user: Option<String>,
+    tls: Option<&'static str>,
     encoding: &'static str,
     state: &'static str,
     since: Decimal,
@@ -204,6 +205,7 @@ fn client(session: Session, now: u64) -> Client {
         peer: session.peer.to_string(),
         via: session.via.map(|via| via.to_string()),
         user: session.user,
+        tls: session.tls,
         encoding: session.encoding,
         state: session.state,
         since: Decimal(session.since),

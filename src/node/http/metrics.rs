@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::exposition::{Exposition, Kind, Labels};
 use crate::latency::{Latency, Stage};
-use crate::node::report::{FeedReport, Info, ShardReport};
+use crate::node::report::{FeedReport, Info, ShardReport, TlsReport};
 
 /// A count for each name.
 type Named = Vec<(&'static str, u64)>;
@@ -98,6 +98,23 @@ pub(super) fn page(
     let help = "Requests that were refused, by reason.";
     by_reason(&mut page, "broadtape_refused_total", help, shards, |shard| &shard.refused);
     latency(&mut page, feed, shards);
+    page.finish()
+}
+
+/// What there is of TLS, where it is spoken.
+pub(super) fn tls(report: &TlsReport) -> String {
+    let mut page = Exposition::default();
+    let families = [
+        ("broadtape_tls_handshakes_total", "TLS handshakes done.", "version", &report.versions),
+        ("broadtape_tls_failures_total", "TLS handshakes failed.", "reason", &report.failures),
+        ("broadtape_tls_reloads_total", "Certificates read anew.", "result", &report.reloads),
+    ];
+    for (name, help, label, counts) in families {
+        page.family(name, Counter, help);
+        for (value, count) in counts {
+            page.sample(name, &[(label, value)], count);
+        }
+    }
     page.finish()
 }
 

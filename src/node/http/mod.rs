@@ -240,10 +240,9 @@ async fn without_query<S: Status>(
             let page = metrics::page(status.info(), ready, &feed, &shards, &gate);
             let tape = recorder.map(|recorder| tape::page(&recorder));
             let health = health::page(&status.health());
-            Reply::new(
-                PROMETHEUS,
-                page + &health + &tape.unwrap_or_default() + &tape::downloads(status).await,
-            )
+            let tls = status.tls().map(|tls| metrics::tls(&tls)).unwrap_or_default();
+            let tape = tape.unwrap_or_default() + &tape::downloads(status).await;
+            Reply::new(PROMETHEUS, page + &health + &tape + &tls)
         }
         Page::Status => Reply::new(JSON, overview::status(status).await),
         Page::Latency => Reply::new(JSON, overview::latency(status).await),

@@ -144,7 +144,8 @@ impl World {
         self.sessions += 1;
         let (session, speech) = (self.sessions, Speech::Stream(encoding));
         let leftover = Bytes::new();
-        let arrival = Arrival { session, stream: ours, leftover, peer, speech, entry, pass: None };
+        let (tls, pass) = (None, None);
+        let arrival = Arrival { session, stream: ours, tls, leftover, peer, speech, entry, pass };
         assert!(self.mailbox.attach(arrival).is_ok());
         self.turn();
         Peer { session, outbox, _stream: theirs }

@@ -121,6 +121,7 @@ fn session(id: u64) -> Session {
         peer: "[::1]:9".parse().unwrap(),
         via: None,
         user: None,
+        tls: Some("1.3"),
         encoding: "dbn",
         since: 1,
         subscriptions: vec![subscription],
