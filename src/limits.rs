@@ -21,6 +21,9 @@ pub const RING_MIN: usize = 64 << 10;
 pub const RING_MAX: usize = 16 << 30;
 /// A commit covers at most the ring divided by this.
 pub const RING_BATCH_SHARE: usize = 4;
+/// Slots that the writer claims at once where a commit needs fewer: readers can read as many fewer
+/// of the oldest.
+pub const CLAIM_SLOTS: u64 = 64;
 
 /// Slots that the publisher collects at most before it commits.
 pub const BATCH_SLOTS: usize = 4096;
@@ -30,6 +33,8 @@ pub const TURN_SLOTS: usize = 4096;
 pub const ARENA_BYTES: usize = 1 << 20;
 /// Sockets written in one call of a write engine.
 pub const WRITES_PER_CALL: usize = 64;
+/// Descriptors that an io_uring knows by their numbers at most: it keeps 8 bytes for each.
+pub const REGISTERED_MAX: u64 = 64 << 10;
 /// Buffers gathered in one write.
 pub const PARTS_PER_WRITE: usize = 8;
 /// Commands that a shard takes in one turn.
@@ -172,6 +177,8 @@ pub const SWEEP: Duration = Duration::from_millis(25);
 pub const SWEEP_SHARE: usize = 8;
 /// Times that an idle shard gives its core away before it parks.
 pub const YIELDS: usize = 4;
+/// A shard that slept for less had better given its core away.
+pub const SHORT_SLEEP: Duration = Duration::from_micros(50);
 /// Bytes that the kernel holds unsent for one connection (`TCP_NOTSENT_LOWAT`).
 pub const NOTSENT_LOWAT: u32 = 64 << 10;
 
@@ -408,6 +415,7 @@ const _: () = {
     assert!(RECORD_MAX.is_multiple_of(8) && RECORD_MIN.is_multiple_of(8));
     assert!(RECORD_SLOTS_MAX == 9);
     assert!(RING_MIN / SLOT_BYTES / RING_BATCH_SHARE >= RECORD_SLOTS_MAX);
+    assert!(CLAIM_SLOTS as usize <= RING_MIN / SLOT_BYTES / RING_BATCH_SHARE / 4);
     assert!(TURN_SLOTS >= RECORD_SLOTS_MAX && BATCH_SLOTS >= RECORD_SLOTS_MAX);
     assert!(BATCH_HEADER + RECORD_MAX <= SERVER_MESSAGE_MAX);
     assert!(QUEUE_MIN >= 2 * SERVER_MESSAGE_MAX);

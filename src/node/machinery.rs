@@ -69,7 +69,7 @@ pub(super) fn build(
     door: Option<Arc<dyn Doorkeeper>>,
 ) -> Result<Machinery, ServerError> {
     let engine = engine::probe(options.engine).map_err(ServerError::Engine)?;
-    let (writer, ring) = ring_from(options.ring_bytes, origin.seq + 1, origin.ts_out)?;
+    let (mut writer, ring) = ring_from(options.ring_bytes, origin.seq + 1, origin.ts_out)?;
     let progress = recording.progress(options.shards);
     let (epoch, recorder) = (origin.epoch, (ring.clone(), ring.reader(), options.shards));
     let (sender, events) = mpsc::unbounded_channel();
@@ -85,10 +85,17 @@ pub(super) fn build(
     let recordings = recordings.transpose()?;
     let shelf = recordings.as_ref().map(|recordings| Shelf::of(recordings.library.clone()));
     let shelf = shelf.transpose()?;
+    // A recorder sleeps, whatever the shards do.
+    let sleepless = options.busy && options.record.is_none();
+    if sleepless {
+        writer.never_wake();
+    }
     let mut shards = Vec::new();
     for id in 0..options.shards {
         let (poll, waker) = shard::run::poller()?;
-        ring.waits().register(id, waker.clone());
+        if !sleepless {
+            ring.waits().register(id, waker.clone());
+        }
         shards.push(shard::Parts {
             id,
             ring: ring.clone(),

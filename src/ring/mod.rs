@@ -14,8 +14,8 @@
 //! 3. A record takes `1..=RECORD_SLOTS_MAX` slots, as its header's length byte says.
 //! 4. `ts_out` never decreases from one record to the next.
 //!
-//! Memory order. The writer stores `claim`, fences (release), stores words and starts relaxed, and
-//! stores `commit` (release). A reader loads `commit` (acquire), so that it sees no word older than
+//! Memory order. The writer stores `claim`, for some commits at once, fences (release), stores
+//! words and starts relaxed, and stores `commit` (release). A reader loads `commit` (acquire), so that it sees no word older than
 //! what was committed; it copies relaxed, fences (acquire) and loads `claim` relaxed. Where its
 //! copy of position `p` holds a word of a later lap, the writer's fence before that word and the
 //! reader's fence after it synchronize, and the reader sees a `claim` above `p + capacity`. So what

@@ -89,10 +89,14 @@ impl Shared {
             }
             let from = (self.whole_from() + margin).min(commit);
             let found = self.start_in(from, commit);
+            let too_wide = found.is_none();
             if let Some(place) = found.filter(|place| self.whole_from() <= place.position) {
                 return place;
             }
-            margin = (2 * margin).clamp(1, self.slots.capacity() / 4);
+            margin = match too_wide {
+                true => 0,
+                false => (2 * margin).clamp(1, self.slots.capacity() / 4),
+            };
         }
     }
 

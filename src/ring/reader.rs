@@ -53,18 +53,28 @@ impl Reader {
             self.place = self.shared.oldest();
         }
         let at = self.place.position;
-        let copied = commit.min(end).saturating_sub(at).min(segment.room().len() as u64) as usize;
+        let copied = commit.min(end).saturating_sub(at).min(segment.room() as u64) as usize;
+        let mut taken = 0;
         if copied > 0 {
-            self.shared.slots.copy(at, &mut segment.room()[..copied]);
-            if self.shared.whole_from() > at {
-                self.place = self.shared.oldest();
-            }
+            let found = segment.copy(&self.shared.slots, at, copied, self.place.seq);
+            taken = match self.shared.whole_from() > at {
+                true => self.take_rest(at, copied, segment),
+                false => found.slots(),
+            };
         }
         let to_seq = self.place.seq - 1;
-        let torn = (self.place.position - at).min(copied as u64) as usize;
-        self.place.position += segment.index(torn, copied, self.place.seq) as u64;
+        self.place.position += taken as u64;
         self.place.seq += segment.len() as u64;
         Read { lost: (to_seq >= expected).then_some(Lost { from_seq: expected, to_seq }) }
+    }
+
+    /// Goes on at the oldest record, in what was copied from position `at` on as far as it is
+    /// there: what lies before may be torn. Returns the slots taken.
+    #[cold]
+    fn take_rest(&mut self, at: u64, copied: usize, segment: &mut Segment) -> usize {
+        self.place = self.shared.oldest();
+        let torn = (self.place.position - at).min(copied as u64) as usize;
+        segment.index(torn, copied, self.place.seq)
     }
 
     /// Has anything been committed that this reader has not read?

@@ -2,7 +2,7 @@
 
 use zerocopy::IntoBytes;
 
-use super::slot::{Words, length, slots_of};
+use super::slot::{Slots, Words, length, slots_of};
 use crate::limits::{RECORD_SLOTS_MAX, SLOT_BYTES, SLOT_WORDS};
 
 /// Published records with consecutive numbers, each in one piece.
@@ -75,32 +75,34 @@ impl Segment {
         self.starts.clear();
     }
 
-    /// Where slots are copied to.
+    /// Slots that it has room for.
     #[inline]
-    pub(super) fn room(&mut self) -> &mut [Words] {
-        &mut self.slots
+    pub(super) fn room(&self) -> usize {
+        self.slots.len()
     }
 
-    /// Takes the slots `from..to` as whole records that begin with number `first`; a last one that
-    /// is cut off is left out. Returns the slots taken.
+    /// Copies `count` slots of a ring from `position` on and takes them as whole records that begin
+    /// with number `first`: one pass for both. What it took means something only once the copy has
+    /// been found whole; [`Found::slots`] is for then.
+    #[inline]
+    pub(super) fn copy(&mut self, ring: &Slots, position: u64, count: usize, first: u64) -> Found {
+        let Self { slots, starts, .. } = self;
+        self.first = first;
+        let mut found = Found { next: 0, whole: 0, end: count };
+        ring.copy(position, &mut slots[..count], |at, word| found.look(at, word, starts));
+        found
+    }
+
+    /// Takes the slots `from..to`, which have been copied, as whole records that begin with number
+    /// `first`, and nothing before them. Returns the slots taken.
     #[inline]
     pub(super) fn index(&mut self, from: usize, to: usize, first: u64) -> usize {
+        let Self { slots, starts, .. } = self;
         self.first = first;
-        let mut next = from;
-        // Every slot is looked at and not only each record's first: which of them that is the
-        // processor guesses, where a chain of loads, each at an address from the last, would wait.
-        for at in from..to {
-            if at == next {
-                let taken = slots_of(length(self.slots[at][0]));
-                assert!(taken > 0, "torn or out of order: a record without a length (invariant 3)");
-                if at + taken > to {
-                    break;
-                }
-                self.starts.push(at as u32);
-                next = at + taken;
-            }
-        }
-        next - from
+        starts.clear();
+        let mut found = Found { next: from, whole: from, end: to };
+        (from..to).for_each(|at| found.look(at, slots[at][0], starts));
+        found.slots() - from
     }
 
     #[inline]
@@ -108,5 +110,45 @@ impl Segment {
         let start = start as usize;
         let at = start * SLOT_BYTES;
         &self.slots.as_bytes()[at..at + length(self.slots[start][0])]
+    }
+}
+
+/// Where records start in a run of slots; a last one that is cut off is left out.
+///
+/// Every slot is looked at and not only each record's first: which of them that is the processor
+/// guesses, where a chain of loads, each at an address from the last, would wait.
+pub(super) struct Found {
+    /// Where the next record starts.
+    next: usize,
+    /// Where the last whole one ends.
+    whole: usize,
+    /// Where the run ends.
+    end: usize,
+}
+
+impl Found {
+    /// Looks at a slot and its first word.
+    #[inline]
+    fn look(&mut self, at: usize, word: u64, starts: &mut Vec<u32>) {
+        if at == self.next {
+            self.next += slots_of(length(word));
+            if self.next > at && self.next <= self.end {
+                starts.push(at as u32);
+                self.whole = self.next;
+            }
+        }
+    }
+
+    /// Where the last whole record ends.
+    ///
+    /// # Panics
+    /// Where a record has no length.
+    #[inline]
+    pub(super) fn slots(&self) -> usize {
+        assert!(
+            self.next >= self.end,
+            "torn or out of order: a record without a length (invariant 3)"
+        );
+        self.whole
     }
 }

@@ -94,21 +94,23 @@ impl Slots {
         self.slots[slot].0[word % SLOT_WORDS].store(value, Relaxed);
     }
 
-    /// Copies the slots from `position` on, as many as `out` has.
+    /// Copies the slots from `position` on, as many as `out` has, and shows each with its first
+    /// word.
     #[inline]
-    pub(super) fn copy(&self, position: u64, out: &mut [Words]) {
+    pub(super) fn copy(&self, position: u64, out: &mut [Words], mut seen: impl FnMut(usize, u64)) {
         let start = self.index(position);
         let until_wrap = (self.slots.len() - start).min(out.len());
         let (head, tail) = out.split_at_mut(until_wrap);
-        copy_run(&self.slots[start..start + until_wrap], head);
-        copy_run(&self.slots[..tail.len()], tail);
+        copy_run(&self.slots[start..start + until_wrap], head, |at, word| seen(at, word));
+        copy_run(&self.slots[..tail.len()], tail, |at, word| seen(until_wrap + at, word));
     }
 }
 
 #[inline]
-fn copy_run(slots: &[Slot], out: &mut [Words]) {
-    for (to, from) in out.iter_mut().zip(slots) {
+fn copy_run(slots: &[Slot], out: &mut [Words], mut seen: impl FnMut(usize, u64)) {
+    for (at, (to, from)) in out.iter_mut().zip(slots).enumerate() {
         *to = std::array::from_fn(|word| from.0[word].load(Relaxed));
+        seen(at, to[0]);
     }
 }
 
@@ -131,7 +133,9 @@ mod tests {
         bare[0] = 30;
         slots.store(3, &bare, 7, 0x0102_0304);
         let mut out = [[0; SLOT_WORDS]; 2];
-        slots.copy(3, &mut out);
+        let mut seen = Vec::new();
+        slots.copy(3, &mut out, |at, word| seen.push((at, word)));
+        assert_eq!(seen, [(0, out[0][0]), (1, out[1][0])]);
         let bytes: Vec<u8> = out.as_flattened().iter().flat_map(|w| w.to_ne_bytes()).collect();
         assert_eq!(length(out[0][0]), 128);
         assert_eq!(bytes[1..120], bare[1..]);

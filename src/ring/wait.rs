@@ -31,6 +31,8 @@ pub trait Wake: Send + Sync {
 /// The sleepers of one ring, one bit a reader.
 pub struct Waits {
     masks: CachePadded<Masks>,
+    /// May readers sleep? Settled once: by the first that registers, or by a writer that wakes none.
+    sleepers: OnceLock<bool>,
     wakes: [OnceLock<Arc<dyn Wake>>; SHARDS_MAX],
 }
 
@@ -44,14 +46,24 @@ struct Masks {
 impl Waits {
     pub(super) fn new() -> Self {
         let masks = Masks { parked: AtomicU64::new(0), chain: AtomicU64::new(0) };
-        Self { masks: CachePadded::new(masks), wakes: std::array::from_fn(|_| OnceLock::new()) }
+        let wakes = std::array::from_fn(|_| OnceLock::new());
+        Self { masks: CachePadded::new(masks), sleepers: OnceLock::new(), wakes }
+    }
+
+    /// Nobody will ever sleep here.
+    ///
+    /// # Panics
+    /// Where a reader has registered.
+    pub(super) fn forbid(&self) {
+        assert!(!*self.sleepers.get_or_init(|| false), "a reader that may sleep is registered");
     }
 
     /// Says what wakes reader `id`, once and for all: a reader that starts again keeps it.
     ///
     /// # Panics
-    /// Where `id` is not below `SHARDS_MAX`, or registered already.
+    /// Where `id` is not below `SHARDS_MAX`, or registered already, or the writer wakes nobody.
     pub fn register(&self, id: usize, wake: Arc<dyn Wake>) {
+        assert!(*self.sleepers.get_or_init(|| true), "the writer of this ring wakes nobody");
         assert!(self.wakes[id].set(wake).is_ok(), "reader {id} is registered already");
     }
 
@@ -158,6 +170,22 @@ mod tests {
         drop(last);
         waits.notify();
         assert_eq!(woken.try_iter().count(), 0, "nobody sleeps");
+    }
+
+    #[test]
+    #[should_panic(expected = "wakes nobody")]
+    fn nobody_may_sleep_where_nobody_is_woken() {
+        let waits = Waits::new();
+        waits.forbid();
+        waits.register(0, Arc::new(Says(0, channel().0)));
+    }
+
+    #[test]
+    #[should_panic(expected = "may sleep")]
+    fn who_may_sleep_is_woken() {
+        let waits = Waits::new();
+        waits.register(0, Arc::new(Says(0, channel().0)));
+        waits.forbid();
     }
 
     #[test]

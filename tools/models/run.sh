@@ -8,6 +8,7 @@ export CARGO_TARGET_DIR=$PWD/target LOOM_LOG=off RUST_BACKTRACE=0
 copy=$PWD/target/mutant
 log=$PWD/target/models.log
 caught=0 failed=0
+mkdir -p "$CARGO_TARGET_DIR"
 
 # say NAME VERDICT [WHY]
 say() { printf '%-28s %-8s %s\n' "$1" "$2" "${3:-}"; }

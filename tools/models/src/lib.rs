@@ -14,6 +14,7 @@ pub mod limits {
     pub const RING_MIN: usize = 4 * SLOT_BYTES;
     pub const RING_MAX: usize = 8 * SLOT_BYTES;
     pub const RING_BATCH_SHARE: usize = 2;
+    pub const CLAIM_SLOTS: u64 = 2;
     pub const SHARDS_MAX: usize = 2;
 }
 
