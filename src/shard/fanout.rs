@@ -204,32 +204,39 @@ impl<E: Engine> Shard<E> {
         let mut targets = ArrayVec::<Target, WRITES_PER_CALL>::new();
         for at in 0..self.fanout.spans.len() {
             let id = self.fanout.spans[at].audience;
-            let members = self.audiences.get(id).members.len();
             let before = |target: &Target| self.fanout.spans[target.span as usize].audience == id;
             if targets.iter().any(before) {
                 // Its members may take but a part of that span; this one has to come after it.
                 self.write(&mut targets);
             }
+            // Taken for the while: nobody joins or leaves an audience in the midst of a fan-out.
             let audience = self.audiences.get_mut(id);
-            audience.first = (audience.first + 1) % members.max(1);
-            let first = audience.first;
-            self.tally.delivered(&self.fanout.keys[self.fanout.spans[at].keys.clone()], members);
-            for n in 0..members {
-                let token = self.audiences.get(id).members[(first + n) % members];
-                let connection = &mut self.connections[token as usize];
-                connection.last_data = now.mono;
-                if connection.is_direct() {
-                    targets.push(Target { token, span: at as u32 });
-                    if targets.is_full() {
-                        self.write(&mut targets);
-                    }
-                } else {
-                    self.keep(token, at, 0);
-                }
+            let members = std::mem::take(&mut audience.members);
+            audience.first = (audience.first + 1) % members.len().max(1);
+            let (last, first) = members.split_at(audience.first);
+            let keys = self.fanout.spans[at].keys.clone();
+            self.tally.delivered(&self.fanout.keys[keys], members.len());
+            for &token in first.iter().chain(last) {
+                self.aim(Target { token, span: at as u32 }, &mut targets, now);
             }
+            self.audiences.get_mut(id).members = members;
         }
         self.write(&mut targets);
         self.fanout.clear();
+    }
+
+    /// Gives a member its span: with the next call of the engine, or behind what it has waiting.
+    #[inline]
+    fn aim(&mut self, target: Target, targets: &mut ArrayVec<Target, WRITES_PER_CALL>, now: Now) {
+        let connection = &mut self.connections[target.token as usize];
+        connection.last_data = now.mono;
+        if !connection.is_direct() {
+            return self.keep(target.token, target.span as usize, 0);
+        }
+        targets.push(target);
+        if targets.is_full() {
+            self.write(targets);
+        }
     }
 
     /// One call of the engine.
@@ -250,37 +257,52 @@ impl<E: Engine> Shard<E> {
     /// Hands each target its span, and returns what of it the kernel took.
     fn send(&mut self, targets: &[Target]) -> Taken {
         let Self { connections, fanout, engine, .. } = self;
+        // Targets of one span follow one another.
+        let runs = || targets.chunk_by(|one, next| one.span == next.span);
         let frame =
-            |target: &Target| &fanout.arena[fanout.spans[target.span as usize].bytes.clone()];
-        let frames: ArrayVec<&[u8], WRITES_PER_CALL> = targets.iter().map(frame).collect();
+            |run: &[Target]| &fanout.arena[fanout.spans[run[0].span as usize].bytes.clone()];
+        let frames: ArrayVec<&[u8], WRITES_PER_CALL> = runs().map(frame).collect();
         let mut writes = ArrayVec::<Write<'_>, WRITES_PER_CALL>::new();
-        for (target, frame) in targets.iter().zip(&frames) {
-            let socket = &connections[target.token as usize].stream;
-            writes.push(Write::new(socket, slice::from_ref(frame)));
+        for (run, frame) in runs().zip(&frames) {
+            writes.extend(run.iter().map(|target| {
+                let socket = &connections[target.token as usize].stream;
+                Write::new(socket, slice::from_ref(frame))
+            }));
         }
         engine.write(&mut writes);
         writes.into_iter().map(|write| write.taken).collect()
     }
 
+    #[inline]
     fn wrote(&mut self, target: Target, taken: io::Result<usize>) {
         let whole = self.fanout.spans[target.span as usize].bytes.len();
+        let connection = &mut self.connections[target.token as usize];
+        match taken {
+            Ok(taken) if taken == whole => {
+                connection.bytes += taken as u64;
+                self.tally.bytes += taken as u64;
+            }
+            taken => self.fell_short(target, taken),
+        }
+    }
+
+    /// The kernel took a part of a span, or nothing, or the connection is broken.
+    #[cold]
+    fn fell_short(&mut self, target: Target, taken: io::Result<usize>) {
+        let connection = &mut self.connections[target.token as usize];
+        connection.writable = false;
         let taken = match taken {
             Ok(taken) => taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => {
-                self.connections[target.token as usize].writable = false;
                 let gone = Farewell::new(CloseReason::WriteError, error.to_string());
                 self.leaving.push((target.token, gone));
                 return;
             }
         };
-        let connection = &mut self.connections[target.token as usize];
         connection.bytes += taken as u64;
         self.tally.bytes += taken as u64;
-        if taken < whole {
-            connection.writable = false;
-            self.keep(target.token, target.span as usize, taken);
-        }
+        self.keep(target.token, target.span as usize, taken);
     }
 
     /// Keeps what a connection was not written of a span, from byte `from` on.

@@ -83,12 +83,14 @@ impl<E: Engine> Shard<E> {
         self.mark_readable(token);
     }
 
-    /// Takes what the poller says without waiting, then reads, bounded, from those with input.
+    /// Takes what the poller says without waiting, unless a sleep has just ended with it, then reads, bounded, from those with input.
     pub(super) fn poll_sockets(&mut self, now: Now) -> usize {
-        if self.poll.poll(&mut self.events, Some(std::time::Duration::ZERO)).is_err() {
-            return 0;
+        if !std::mem::take(&mut self.rest.polled) {
+            if self.poll.poll(&mut self.events, Some(std::time::Duration::ZERO)).is_err() {
+                return 0;
+            }
+            self.note_readiness();
         }
-        self.note_readiness();
         let readable = std::mem::take(&mut self.readable);
         let (mut done, mut work) = (0, 0);
         while done < readable.len() && work < READ_WORK_PER_TURN {

@@ -126,6 +126,7 @@ pub struct Shard<E = Readiness> {
     mailbox: Mailbox,
     poll: Poll,
     alarm: Option<Alarm>,
+    rest: run::Rest,
     events: Events,
     engine: E,
 
@@ -192,6 +193,7 @@ impl<E: Engine> Shard<E> {
             mailbox: parts.mailbox,
             poll: parts.poll,
             alarm: None,
+            rest: run::Rest::new(),
             events: Events::with_capacity(1024),
             engine,
             catalog: Catalog::new(parts.directory),
