@@ -421,6 +421,7 @@ impl<E: Engine> Shard<E> {
             self.encrypted -= 1;
             session.abandon(&connection.stream);
         }
+        self.engine.let_go(&connection.stream);
         // The descriptor is closed with the connection, whatever the poller says.
         let _ = self.poll.registry().deregister(&mut connection.stream);
     }

@@ -52,7 +52,7 @@ impl<E: Engine> Shard<E> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         let registered =
             self.poll.registry().register(&mut connection.stream, Token(token as usize), interest);
-        slot.insert(connection);
+        self.engine.hold(&slot.insert(connection).stream);
         if let Err(error) = registered {
             self.leaving.push((token, Farewell::new(CloseReason::Internal, error.to_string())));
             return;

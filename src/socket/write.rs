@@ -36,11 +36,25 @@ impl<'a> Write<'a> {
 pub trait Engine {
     /// Tries every write once, in order, and fills in `taken`. No buffer outlives the call.
     fn write(&mut self, writes: &mut [Write<'_>]);
+
+    /// A socket has come that will be written to, until it is let go.
+    fn hold(&mut self, _socket: &TcpStream) {}
+
+    /// A socket is about to be closed: nothing may keep it open.
+    fn let_go(&mut self, _socket: &TcpStream) {}
 }
 
 impl Engine for Box<dyn Engine> {
     fn write(&mut self, writes: &mut [Write<'_>]) {
         (**self).write(writes);
+    }
+
+    fn hold(&mut self, socket: &TcpStream) {
+        (**self).hold(socket);
+    }
+
+    fn let_go(&mut self, socket: &TcpStream) {
+        (**self).let_go(socket);
     }
 }
 
