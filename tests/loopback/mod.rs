@@ -69,6 +69,11 @@ impl<E: Engine> Loopback<E> {
         Self { shard, writer, mailbox, listener, sessions: 0, now }
     }
 
+    /// Its shard and its writer, for threads of their own.
+    pub(crate) fn split(self) -> (Shard<E>, Writer) {
+        (self.shard, self.writer)
+    }
+
     /// A client that has sent a subscribe request with these params; its end, non-blocking.
     pub(crate) fn subscribe(&mut self, encoding: Encoding, params: &str) -> TcpStream {
         let (ours, theirs, peer) = self.connect();
