@@ -7,13 +7,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use program::{Program, broadtape};
 
 /// Between two connects: 500 a second.
 const PERIOD: Duration = Duration::from_millis(2);
+/// How long nobody may come in.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A WebSocket handshake over its own connection, to the first bytes behind the answer's head: the
 /// welcome. What went wrong, where something did.
@@ -39,18 +41,31 @@ fn come_in(address: &str) -> Result<(), String> {
     }
 }
 
-/// Connects 500 times a second until it is told to stop; how often, and what went wrong.
-fn storm(address: &str, over: &AtomicBool) -> (usize, Vec<String>) {
-    let (mut next, mut came, mut wrong) = (Instant::now(), 0, Vec::new());
+/// Connects 500 times a second until it is told to stop, and counts; what went wrong.
+fn storm(address: &str, came: &AtomicUsize, over: &AtomicBool) -> Vec<String> {
+    let (mut next, mut wrong) = (Instant::now(), Vec::new());
     while !over.load(Relaxed) {
         match come_in(address) {
-            Ok(()) => came += 1,
+            Ok(()) => _ = came.fetch_add(1, Relaxed),
             Err(what) => wrong.push(what),
         }
         next += PERIOD;
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
-    (came, wrong)
+    wrong
+}
+
+/// Waits until so many more have come, or none does any more.
+fn wait_for(more: usize, came: &AtomicUsize) {
+    let (before, begun) = (came.load(Relaxed), Instant::now());
+    while came.load(Relaxed) < before + more && begun.elapsed() < PATIENCE {
+        std::thread::sleep(PERIOD);
+    }
+}
+
+/// A number that whoever runs the long form gives.
+fn asked(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
 #[test]
@@ -60,24 +75,26 @@ fn nobody_is_refused_while_a_newer_process_takes_over() {
     let args = ["serve", "--drain", "10s", "--upgrade", path.to_str().unwrap()];
     let mut serving = Program::start(&args);
     let address = serving.address.clone();
-    let over = Arc::new(AtomicBool::new(false));
+    let (came, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let begun = Instant::now();
     let storms: Vec<_> = (0..2)
         .map(|_| {
-            let (address, over) = (address.clone(), over.clone());
-            std::thread::spawn(move || storm(&address, &over))
+            let (address, came, over) = (address.clone(), came.clone(), over.clone());
+            std::thread::spawn(move || storm(&address, &came, &over))
         })
         .collect();
-    for _ in 0..3 {
+    for _ in 0..asked("UPGRADE_TURNS", 3) {
+        wait_for(asked("UPGRADE_CONNECTS", 20), &came);
         let older = std::mem::replace(&mut serving, Program::start_at(&address, &args));
         assert_eq!(older.wait().code(), Some(0), "the older process drains, and ends");
         come_in(&address).unwrap();
     }
     over.store(true, Relaxed);
-    for storm in storms {
-        let (came, wrong) = storm.join().unwrap();
-        assert!(came > 10, "{came}");
-        assert_eq!(wrong, Vec::<String>::new(), "of {came}");
-    }
+    let wrong: Vec<String> = storms.into_iter().flat_map(|storm| storm.join().unwrap()).collect();
+    let (came, took) = (came.load(Relaxed), begun.elapsed().as_secs_f64());
+    println!("{came} connects, {:.0} a second, {} refused", came as f64 / took, wrong.len());
+    assert!(came > 20, "{came}");
+    assert_eq!(wrong, Vec::<String>::new(), "of {came}");
     assert!(serving.stop().success());
     assert!(!path.exists(), "the last one leaves nothing behind");
 }
