@@ -25,6 +25,8 @@ from place import Place, Usage
 from process import stop_all
 
 _FIND_MAX_CONNECTIONS = 100
+# Seconds of a run beside what is measured: starting, connecting, ending, a pause.
+_BESIDE = 1.2
 
 
 def say(text):
@@ -85,6 +87,9 @@ def write(path, text):
 
 def compare(arguments, place, bench, peers, absent, machine):
     """Rounds over all, the tables and the charts; the exit code."""
+    count = len(peers) * len(arguments.shapes) * arguments.rounds
+    minutes = count * (arguments.duration + arguments.warmup + _BESIDE) / 60
+    say(f"{count} runs, some {minutes:.0f} minutes: fewer with --rounds, --seconds, --peers")
     runs = rounds.measure(place, bench, peers, arguments.shapes, arguments.rounds, say)
     names = [peer.name for peer in peers]
     charts = report.write_charts(runs, arguments.shapes, names, place.results)

@@ -21,7 +21,7 @@ def parser():
     )
     form.add_argument("--rounds", type=positive(int), help="how often each is measured [5]")
     form.add_argument("--shapes", help=f"comma separated [{SHAPES}]")
-    form.add_argument("--duration", type=seconds, help="of one measurement [3s]")
+    form.add_argument("--duration", "--seconds", type=seconds, help="of one measurement [3s]")
     form.add_argument("--warmup", type=seconds, help="before it [1s]")
     form.add_argument("--peers", help=f"comma separated [{PEERS}, and all of --cmd]")
     form.add_argument(

@@ -19,7 +19,7 @@ class Failed(Exception):
 class Process:
     """A child on one core, its output in a log."""
 
-    def __init__(self, name, command, log, core, cwd=None):
+    def __init__(self, name, command, log, core, cwd=None, nice=-20):
         self.name, self.log = name, log
         with open(log, "wb") as out:
             try:
@@ -30,7 +30,7 @@ class Process:
                     stderr=subprocess.STDOUT,
                     cwd=cwd,
                     start_new_session=True,
-                    preexec_fn=lambda: settle(core),
+                    preexec_fn=lambda: settle(core, nice),
                 )
             except OSError as error:
                 raise Failed(f"{name}: {command[0]} can't be started: {error}") from error
@@ -107,17 +107,17 @@ class Process:
             _STARTED.remove(self)
 
 
-def settle(core):
-    """Runs in the child: its core, and as much priority as one is given. Where the kernel groups
-    sessions nice counts only within the group, so the group is asked for as well."""
+def settle(core, nice):
+    """Runs in the child: its core, and its priority as far as one is given it. Where the kernel
+    groups sessions nice counts only within the group, so the group is asked for as well."""
     os.sched_setaffinity(0, {core})
     try:
-        os.nice(-20)
+        os.nice(nice)
     except OSError:
         return
     try:
         with open("/proc/self/autogroup", "w", encoding="ascii") as group:
-            group.write("-20")
+            group.write(str(nice))
     except OSError:
         pass
 
