@@ -40,7 +40,7 @@ mutant() {
     while (($#)); do replace "$1" "$2" "$3" && shift 3; done
     local run=(cargo test --release --locked -q --test "$file")
     (cd "$copy/tools/models" && "${run[@]}" --no-run) &>"$log" || { cat "$log" >&2 && exit 1; }
-    (cd "$copy/tools/models" && timeout 60 "${run[@]}" "$models") &>"$log" || status=$?
+    (cd "$copy/tools/models" && timeout 300 "${run[@]}" "$models") &>"$log" || status=$?
     if ((status == 101)) && why=$(grep -m1 "$reason" "$log"); then
         say "$name" caught "$(cut -c1-60 <<<"$why")" && caught=$((caught + 1))
     else
