@@ -101,7 +101,7 @@ impl Slots {
         let start = self.index(position);
         let until_wrap = (self.slots.len() - start).min(out.len());
         let (head, tail) = out.split_at_mut(until_wrap);
-        copy_run(&self.slots[start..start + until_wrap], head, |at, word| seen(at, word));
+        copy_run(&self.slots[start..start + until_wrap], head, &mut seen);
         copy_run(&self.slots[..tail.len()], tail, |at, word| seen(until_wrap + at, word));
     }
 }
