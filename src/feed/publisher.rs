@@ -24,7 +24,7 @@ use crate::clock::{Now, Timeline, UnixNanos, unix_now};
 use crate::latency::{Latency, Stage};
 use crate::limits::{
     BATCH_SLOTS, CLOCK_STEP, ELASTIC_WINDOW_SHARE, HOLD_NAP, POLL_QUANTUM, PUBLISHER_NAP, REWIND,
-    SLOT_BYTES, STALL,
+    RING_BATCH_SHARE, SLOT_BYTES, STALL,
 };
 use crate::ring::{Progresses, Writer};
 use crate::wire::instrument::{Directory, DirectoryError};
@@ -207,6 +207,9 @@ impl Publisher {
         let now = Now::read();
         let batch = BATCH_SLOTS.min(parts.writer.batch_max());
         let origin = parts.writer.newest();
+        // What it claims at once fits the other half.
+        let half = (parts.writer.batch_max() * RING_BATCH_SHARE / 2) as u64;
+        let window = (parts.queue / SLOT_BYTES / ELASTIC_WINDOW_SHARE).max(16) as u64;
         let (sender, commands) = bounded(16);
         Ok(Self {
             sources,
@@ -215,7 +218,7 @@ impl Publisher {
             directory: parts.directory,
             progress: parts.progress,
             hold: parts.hold,
-            window: (parts.queue / SLOT_BYTES / ELASTIC_WINDOW_SHARE).max(16) as u64,
+            window: window.min(half),
             queue_mark: parts.queue as u64 / 8,
             epoch: parts.epoch,
             events: parts.events,

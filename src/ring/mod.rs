@@ -15,13 +15,14 @@
 //! 4. `ts_out` never decreases from one record to the next.
 //!
 //! Memory order. The writer stores `claim`, for some commits at once, fences (release), stores
-//! words and starts relaxed, and stores `commit` (release). A reader loads `commit` (acquire), so that it sees no word older than
-//! what was committed; it copies relaxed, fences (acquire) and loads `claim` relaxed. Where its
-//! copy of position `p` holds a word of a later lap, the writer's fence before that word and the
-//! reader's fence after it synchronize, and the reader sees a `claim` above `p + capacity`. So what
-//! it copied at or after `claim - capacity` is as it was committed; what stands before is dropped.
-//! Words are atomics: the race is no undefined behaviour, only a copy that is thrown away.
-//! `tools/models` checks this with loom, and that the check fails where either fence is left out.
+//! words and starts relaxed, and stores `commit` (release). A reader loads `commit` (acquire), so
+//! that it sees no word older than what was committed; it copies relaxed, fences (acquire) and
+//! loads `claim` relaxed. Where its copy of position `p` holds a word of a later lap, the writer's
+//! fence before that word and the reader's fence after it synchronize, and the reader sees a
+//! `claim` above `p + capacity`. So what it copied at or after `claim - capacity` is as it was
+//! committed; what stands before is dropped. Words are atomics: the race is no undefined behaviour,
+//! only a copy that is thrown away. `tools/models` checks this with loom, and that the check fails
+//! where either fence is left out.
 
 mod place;
 mod progress;

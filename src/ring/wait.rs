@@ -31,7 +31,8 @@ pub trait Wake: Send + Sync {
 /// The sleepers of one ring, one bit a reader.
 pub struct Waits {
     masks: CachePadded<Masks>,
-    /// May readers sleep? Settled once: by the first that registers, or by a writer that wakes none.
+    /// May readers sleep? Settled once: by the first that registers, or by a writer that wakes
+    /// none.
     sleepers: OnceLock<bool>,
     wakes: [OnceLock<Arc<dyn Wake>>; SHARDS_MAX],
 }

@@ -83,7 +83,8 @@ impl<E: Engine> Shard<E> {
         self.mark_readable(token);
     }
 
-    /// Takes what the poller says without waiting, unless a sleep has just ended with it, then reads, bounded, from those with input.
+    /// Takes what the poller says without waiting, unless a sleep has just ended with it, then
+    /// reads, bounded, from those with input.
     pub(super) fn poll_sockets(&mut self, now: Now) -> usize {
         if !std::mem::take(&mut self.rest.polled) {
             if self.poll.poll(&mut self.events, Some(std::time::Duration::ZERO)).is_err() {

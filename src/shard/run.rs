@@ -1,8 +1,8 @@
 //! The loop around [`Shard::turn`]: what a shard does when there is nothing to do.
 //!
 //! It gives its core away a few times, for what comes at once; then it parks: the ring's writer
-//! sees that, and wakes it. Where that has been in vain it parks at once, until a sleep turns out to
-//! have been short. With a flush interval there is no use in being woken before its end.
+//! sees that, and wakes it. Where that has been in vain it parks at once, until a sleep turns out
+//! to have been short. With a flush interval there is no use in being woken before its end.
 //!
 //! At a tick a millisecond that is one system call a tick besides the writes, as in
 //! `tools/floor`: the sleep says what came to the sockets, so the turn after it does not ask again,
