@@ -120,6 +120,7 @@ run_deny() {
         cargo install --quiet --locked --root "$target/tools" cargo-deny
     fi
     cargo deny --locked check bans licenses sources
+    tools/sbom.sh
     # The only skip that CI bears: the database is fetched from a host that not everybody reaches.
     if cargo deny fetch db >/dev/null 2>&1; then
         cargo deny check advisories

@@ -51,6 +51,25 @@ fn no_registry_is_named() {
 }
 
 #[test]
+fn every_control_has_the_tests_that_it_names() {
+    let table = std::fs::read_to_string("docs/security.md").unwrap();
+    let sources = source::all();
+    let is_test = |word: &&str| {
+        word.contains('_') && word.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())
+    };
+    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #"));
+    let named: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    let missing = |name: &&str| {
+        let function = format!("fn {name}(");
+        !sources.iter().any(|source| source.text.contains(&function))
+    };
+    let tests: Vec<&str> = named.into_iter().filter(is_test).collect();
+    assert!(tests.len() > 40, "docs/security.md is read wrongly: {tests:?}");
+    let missing = tests.into_iter().filter(missing);
+    assert_none(missing.map(|name| format!("docs/security.md names a test {name}")).collect());
+}
+
+#[test]
 fn sizes_are_printed() {
     println!("{}", sizes::report(&source::rust("src")));
 }
