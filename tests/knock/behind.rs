@@ -128,8 +128,15 @@ impl Proxy {
 
 /// What HAProxy or nginx set right before they forward it, and a good handshake by then: spaces and
 /// line ends, a folded line, two hosts that are the same, another version of HTTP.
-const MENDED: [&str; 6] =
-    ["HTTP/2.0", "two spaces", "Host twice", "a folded line", "a bare LF", "bare LFs only"];
+const MENDED: [&str; 7] = [
+    "HTTP/1.0",
+    "HTTP/2.0",
+    "two spaces",
+    "Host twice",
+    "a folded line",
+    "a bare LF",
+    "bare LFs only",
+];
 
 /// Never 101 for a bad one; 101 for a good one.
 fn only_good_ones_get_through(proxy: &Proxy) {

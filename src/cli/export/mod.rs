@@ -1,7 +1,7 @@
 //! `broadtape export`: recordings as DBN, CSV, JSON lines or Parquet.
 //!
-//! A [`source::Source`] brings records, a [`filter::Filter`] chooses, a [`sink::Sink`] writes them;
-//! with `--derive`, what follows from the records stands between. Nothing is held but one batch.
+//! A [`source::Source`] brings records, a [`Filter`] chooses, a [`sink::Sink`] writes them; with
+//! `--derive`, what follows from the records stands between. Nothing is held but one batch.
 
 #[cfg(feature = "parquet")]
 mod columns;
