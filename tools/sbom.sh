@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes what the program is built from as a CycloneDX bill of materials: tools/sbom.sh [FILE]
-# (default target/sbom.json). Every crate with its version, licence and checksum, as Cargo.lock has them.
+# (default target/sbom.json). Every crate with its version, licence and checksum, as Cargo.lock has
+# them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
@@ -15,5 +16,5 @@ trap 'rm -f "$made.json"' EXIT
 cargo cyclonedx --quiet --format json --all-features --override-filename "$made"
 mkdir -p "$(dirname "$out")"
 mv "$made.json" "$out"
-components=$(python3 -c 'import json, sys; print(len(json.load(open(sys.argv[1]))["components"]))' "$out")
-echo "$out: $components components"
+count='import json, sys; print(len(json.load(open(sys.argv[1]))["components"]))'
+echo "$out: $(python3 -c "$count" "$out") components"
