@@ -12,7 +12,8 @@ use crate::client::{Client, page};
 use crate::metronome;
 use crate::program::Program;
 use crate::recording::{Kind, record};
-use crate::wire::{Message, REPLAY, Record, long};
+use crate::replay::{is, numbers, replayed};
+use crate::wire::{Message, Record, long};
 
 const RECORDS: u32 = 20_000;
 /// Between two records of it, µs.
@@ -72,22 +73,6 @@ async fn unlisted(server: &Program, name: &str) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn replayed(messages: Vec<Message>) -> Vec<Record> {
-    let batches = messages.into_iter().filter_map(|message| match message {
-        Message::Batch(batch) if batch.flags == REPLAY => Some(batch.records),
-        _ => None,
-    });
-    batches.flatten().filter(|record| !record.is_mapping()).collect()
-}
-
-fn numbers(records: &[Record]) -> Vec<u32> {
-    records.iter().map(|record| record.sequence).collect()
-}
-
-fn is(kind: &'static str) -> impl Fn(&Message) -> bool {
-    move |message| matches!(message, Message::Text(text) if text["type"] == kind)
 }
 
 /// Replays to the end, and returns what came with it.

@@ -26,12 +26,12 @@ async fn reach(server: &Program, seq: u64) {
     }
 }
 
-fn is(kind: &'static str) -> impl Fn(&Message) -> bool {
+pub(crate) fn is(kind: &'static str) -> impl Fn(&Message) -> bool {
     move |message| matches!(message, Message::Text(text) if text["type"] == kind)
 }
 
 /// What was replayed in these messages.
-fn replayed(messages: Vec<Message>) -> Vec<Record> {
+pub(crate) fn replayed(messages: Vec<Message>) -> Vec<Record> {
     let batches = messages.into_iter().filter_map(|message| match message {
         Message::Batch(batch) if batch.flags == REPLAY => Some(batch.records),
         _ => None,
@@ -39,7 +39,7 @@ fn replayed(messages: Vec<Message>) -> Vec<Record> {
     batches.flatten().filter(|record| !record.is_mapping()).collect()
 }
 
-fn numbers(records: &[Record]) -> Vec<u32> {
+pub(crate) fn numbers(records: &[Record]) -> Vec<u32> {
     records.iter().map(|record| record.sequence).collect()
 }
 
