@@ -144,7 +144,8 @@ impl<E: Engine> Shard<E> {
         let who = match entry {
             Entry::Open => return true,
             Entry::Unknown => Who::Unknown { until: now.mono + patience },
-            Entry::Known(badge) => {
+            Entry::Known(mut badge) => {
+                badge.grant = self.present(badge.grant);
                 let until = end_of(&badge.grant, now);
                 Who::Known { badge, until }
             }
@@ -242,15 +243,35 @@ impl<E: Engine> Shard<E> {
         mut badge: Badge,
         now: Now,
     ) {
+        badge.grant = self.present(badge.grant);
         let Some(access) = &mut self.connections[token as usize].access else { return };
-        let mut before = None;
         if let Who::Known { badge: old, .. } = &mut access.who {
             badge.seat = badge.seat.or(old.seat.take());
-            before = Some(old.grant.clone());
         }
-        let (grant, until) = (badge.grant.clone(), end_of(&badge.grant, now));
-        (access.who, access.failed) = (Who::Known { badge, until }, 0);
+        access.failed = 0;
+        let grant = badge.grant.clone();
+        let before = self.wear(token, badge, now);
         self.tell(token, |out| answer_to(request, time_in).granted(&grant, out));
+        self.rebound(token, before, &grant);
+    }
+
+    /// What a grant is by now: that of an API key may have changed while it was on its way.
+    fn present(&self, grant: Arc<Grant>) -> Arc<Grant> {
+        self.standing.newer(&grant).cloned().unwrap_or(grant)
+    }
+
+    /// A connection has this badge from now on; the grant that it had before.
+    fn wear(&mut self, token: u32, badge: Badge, now: Now) -> Option<Arc<Grant>> {
+        let access = self.connections[token as usize].access.as_mut()?;
+        let until = end_of(&badge.grant, now);
+        match std::mem::replace(&mut access.who, Who::Known { badge, until }) {
+            Who::Known { badge, .. } => Some(badge.grant),
+            Who::Unknown { .. } => None,
+        }
+    }
+
+    /// Holds what a connection has against its new grant, where that is another than before.
+    fn rebound(&mut self, token: u32, before: Option<Arc<Grant>>, grant: &Grant) {
         if let Some(before) = before.filter(|before| before.rights != grant.rights) {
             self.bound(token, &before.rights, &grant.rights);
         }
@@ -271,16 +292,34 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// Keys and revocations have changed: who is nobody any more has to go.
-    pub(super) fn review(&mut self, standing: Arc<Standing>) {
+    /// Keys and revocations have changed: who is nobody any more has to go, and who has another
+    /// grant by now is bound by that.
+    pub(super) fn review(&mut self, standing: Arc<Standing>, now: Now) {
+        let mut changed = Vec::new();
         for (token, connection) in &self.connections {
-            let Some(grant) = connection.grant() else { continue };
+            let Some(grant) = connection.grant().filter(|_| !connection.is_closing()) else {
+                continue;
+            };
             if let Err(words) = standing.judge(grant) {
                 let farewell = Farewell::new(CloseReason::AuthRevoked, words);
                 self.leaving.push((token as u32, farewell));
+            } else if let Some(newer) = standing.newer(grant) {
+                changed.push((token as u32, newer.clone()));
             }
         }
         self.standing = standing;
+        for (token, grant) in changed {
+            self.regrant(token, grant, now);
+        }
+    }
+
+    /// The grant of a connection's key has changed.
+    fn regrant(&mut self, token: u32, grant: Arc<Grant>, now: Now) {
+        let Some(access) = &mut self.connections[token as usize].access else { return };
+        let Who::Known { badge, .. } = &mut access.who else { return };
+        let badge = Badge { grant: grant.clone(), seat: badge.seat.take() };
+        let before = self.wear(token, badge, now);
+        self.rebound(token, before, &grant);
     }
 }
 

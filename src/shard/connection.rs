@@ -211,6 +211,12 @@ impl Connection {
             }
     }
 
+    /// Has it nothing, and is nothing for it on its way?
+    pub fn is_idle(&self) -> bool {
+        let awaits = self.located.is_some() || self.opening.is_some();
+        self.subscriptions.is_empty() && self.replay.is_none() && !awaits
+    }
+
     /// Is it to have records that the shard has missed, rather than to be told of them? Not where
     /// newest states are all that it asks for.
     pub fn is_repairable(&self) -> bool {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use crate::clock::UnixNanos;
 use crate::shard::Shard;
 use crate::shard::catalog::Rejected;
+use crate::shard::connection::Farewell;
 use crate::shard::course::Course;
 use crate::shard::interest::Interest;
 use crate::shard::subscription::Subscription;
 use crate::socket::write::Engine;
+use crate::wire::close::CloseReason;
 use crate::wire::error::{ControlError, ErrorCode};
 use crate::wire::grant::{Rights, Scope};
 use crate::wire::instrument::bit;
@@ -134,6 +136,7 @@ impl<E: Engine> Shard<E> {
         if connection.subscriptions.is_empty() && !ended.is_empty() {
             self.progress.of(self.id).leave();
         }
+        let over = replay_ends || !ended.is_empty();
         for subscription in ended {
             let words = format!("subscription {} is not given any more: it ended", subscription.id);
             self.tally.ended = self.tally.ended.plus(subscription.counted());
@@ -145,6 +148,11 @@ impl<E: Engine> Shard<E> {
         }
         self.rejoin(token);
         self.grant_deferred(token, self.now);
+        // Where only the delay is another, it may ask for the same again.
+        if over && !moved && self.connections[token as usize].is_idle() {
+            let words = "nothing of what it asked for is given any more";
+            self.leaving.push((token, Farewell::new(CloseReason::NotEntitled, words)));
+        }
     }
 
     /// Tells a connection of an error that is tied to no request.

@@ -283,7 +283,7 @@ impl<E: Engine> Shard<E> {
                 Command::Judged { token, session, verdict } => {
                     self.judged(token, session, verdict, now);
                 }
-                Command::Review(standing) => self.review(standing),
+                Command::Review(standing) => self.review(standing, now),
                 Command::Stop => self.stopping = true,
             }
         }

@@ -56,7 +56,7 @@ pub enum CloseReason {
     AuthRevoked,
     /// Its subject has as many connections as it may.
     ConnectionLimit,
-    /// It no longer may have what it was connected for.
+    /// Nothing of what it asked for is given to it any more.
     NotEntitled,
     /// The operator ended it.
     Disconnected,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::{Client, PATIENCE};
-use crate::program::broadtape;
+use crate::program::{broadtape, succeed};
 use crate::world::{World, all, now};
 
 /// What a token is accepted for beyond its `exp`, seconds.
@@ -85,6 +85,60 @@ fn a_refresh_to_less_ends_what_is_not_given_any_more() {
     assert_eq!(left["subscriptions"].as_array().unwrap().len(), 1);
     assert_eq!(left["subscriptions"][0]["subscription"], second["subscription"]);
     assert_eq!(client.refused("subscribe", trades()).0, 403);
+}
+
+#[test]
+fn who_is_given_nothing_of_what_it_asked_for_is_sent_away() {
+    let world = World::new(&[]);
+    let mut client = Client::connect(world.server(), Some(&world.token("alice", all())));
+    client.granted("subscribe", trades());
+    let quotes = client.granted("subscribe", json!({"schema": "mbp-1", "symbols": "*"}));
+    // Without a subscription there is nothing to lose.
+    let mut idle = Client::connect(world.server(), Some(&world.token("alice", all())));
+    let nothing = world.token("alice", json!({"schemas": ["bbo-1s"], "symbols": "*"}));
+    idle.granted("auth", json!({"token": nothing}));
+    client.granted("auth", json!({"token": nothing}));
+    assert_eq!(client.closed(), (4507, "not_entitled".to_owned()));
+    let told: Vec<&Value> = client.told.iter().filter(|told| told["type"] == "error").collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|error| error["error"]["code"] == 403), "{told:?}");
+    assert!(
+        told[1]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("subscription {} ", quotes["subscription"]))
+    );
+    let bbo = json!({"schema": "bbo-1s", "symbols": "*"});
+    idle.granted("subscribe", bbo);
+}
+
+#[test]
+fn what_an_api_key_gives_may_change_while_it_is_used() {
+    let mut world = World::without_server();
+    let file = world.path("api.toml");
+    let mut made = broadtape();
+    made.args(["token", "api-key"]).arg(&file).args(["--subject", "bob", "--symbols", "*"]);
+    let key = succeed(made.args(["--schemas", "trades,mbp-1"])).trim().to_owned();
+    let entry = std::fs::read_to_string(&file).unwrap();
+    let schemas = entry.lines().find(|line| line.starts_with("schemas")).unwrap().to_owned();
+    world.start(&[]);
+    let mut client = Client::connect(world.server(), Some(&key));
+    let first = client.granted("subscribe", trades());
+    client.granted("subscribe", json!({"schema": "mbp-1", "symbols": "*"}));
+    // A file that says the same changes nothing.
+    world.write("api.toml", &format!("# as before\n{entry}"));
+    world.write("api.toml", &entry.replace(&schemas, "schemas = [\"mbp-1\", \"bbo-1s\"]"));
+    let ended = client.until(|message| message["type"] == "error");
+    let told = ended["error"]["message"].as_str().unwrap();
+    assert!(told.contains(&format!("subscription {} ", first["subscription"])), "{told}");
+    client.records();
+    client.granted("subscribe", json!({"schema": "bbo-1s", "symbols": "*"}));
+    world.write("api.toml", &entry.replace(&schemas, "schemas = [\"ohlcv-1s\"]"));
+    assert_eq!(client.closed(), (4507, "not_entitled".to_owned()));
+    let mut other = Client::connect(world.server(), Some(&key));
+    assert_eq!(other.refused("subscribe", trades()).0, 403);
+    world.write("api.toml", &entry.replace("\"bob\"", "\"eve\""));
+    assert_eq!(other.closed(), (4500, "auth_revoked".to_owned()));
 }
 
 #[test]

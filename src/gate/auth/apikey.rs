@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -38,7 +39,7 @@ struct Entry {
     grant: Claims,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct ApiKey {
     hash: [u8; HASH_BYTES],
     subject: String,
@@ -87,13 +88,22 @@ impl ApiKeys {
         if key.expires.is_some_and(|at| at <= now) {
             return Err(AuthError::Expired(id.to_owned()));
         }
-        Ok(Grant {
-            subject: key.subject.clone(),
-            key: id.to_owned(),
-            token: None,
-            expires: key.expires,
-            rights: key.rights.clone(),
-        })
+        Ok(key.grant(id))
+    }
+
+    /// Takes keys that were known before from there: what is the same is one, and compared at once.
+    pub(super) fn keep(&mut self, before: &Self) {
+        for (id, key) in &mut self.all {
+            if let Some(old) = before.all.get(id).filter(|old| *old == key) {
+                key.clone_from(old);
+            }
+        }
+    }
+
+    /// What each gives, by its id.
+    pub(super) fn grants(&self) -> HashMap<String, Arc<Grant>> {
+        let given = |(id, key): (&String, &ApiKey)| (id.clone(), Arc::new(key.grant(id)));
+        self.all.iter().map(given).collect()
     }
 
     /// Their ids.
@@ -108,6 +118,16 @@ fn id_of(key: &str) -> Option<&str> {
 }
 
 impl ApiKey {
+    fn grant(&self, id: &str) -> Grant {
+        Grant {
+            subject: self.subject.clone(),
+            key: id.to_owned(),
+            token: None,
+            expires: self.expires,
+            rights: self.rights.clone(),
+        }
+    }
+
     fn of(entry: Entry) -> Result<Self, String> {
         let wrong = |name: &str| {
             name.is_empty() || name.len() > SUBJECT_BYTES || name.contains(|c: char| c.is_control())

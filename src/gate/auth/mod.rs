@@ -89,7 +89,7 @@ impl Authority {
     /// [`KeysError`]: a file that can't be read, or is wrong.
     pub fn new(options: AuthOptions) -> Result<Arc<Self>, KeysError> {
         let files = Files::new(&options);
-        let known = read(&options)?;
+        let known = read(&options, &Known::default())?;
         let expected =
             Expected { audience: options.audience.clone(), issuer: options.issuer.clone() };
         let (known, seats) = (RwLock::new(Arc::new(known)), Seats::default());
@@ -136,7 +136,7 @@ impl Authority {
         if !self.files.have_changed() && !in_any_case {
             return None;
         }
-        match read(&self.options) {
+        match read(&self.options, &self.known()) {
             Ok(known) => {
                 let standing = known.standing.clone();
                 tracing::info!(keys = standing.keys.len(), "keys and revocations are read anew");
@@ -155,7 +155,7 @@ impl Authority {
     }
 }
 
-fn read(options: &AuthOptions) -> Result<Known, KeysError> {
+fn read(options: &AuthOptions, before: &Known) -> Result<Known, KeysError> {
     let mut keys = Keys::default();
     if let Some(path) = &options.keys {
         keys.add_toml(path)?;
@@ -163,11 +163,14 @@ fn read(options: &AuthOptions) -> Result<Known, KeysError> {
     if let Some(path) = &options.jwks {
         keys.add_jwks(path)?;
     }
-    let api_keys = options.api_keys.as_deref().map(ApiKeys::read).transpose()?.unwrap_or_default();
+    let api_keys = options.api_keys.as_deref().map(ApiKeys::read).transpose()?;
+    let mut api_keys = api_keys.unwrap_or_default();
+    api_keys.keep(&before.api_keys);
     let mut standing = match &options.revoked {
         Some(path) => files::revoked(path)?,
         None => Standing::default(),
     };
+    standing.grants = api_keys.grants();
     for id in keys.ids().chain(api_keys.ids()) {
         if !standing.keys.insert(id.to_owned()) {
             return Err(KeysError::Twice(id.to_owned()));

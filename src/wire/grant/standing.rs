@@ -1,6 +1,7 @@
 //! What a grant's word is still worth: its key is trusted, and nothing of it is revoked.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Grant;
 
@@ -15,6 +16,8 @@ pub struct Standing {
     pub revoked_tokens: HashSet<String>,
     /// Revoked subjects.
     pub revoked_subjects: HashSet<String>,
+    /// What API keys give, by their ids: unlike a token, whose word is final, that may change.
+    pub grants: HashMap<String, Arc<Grant>>,
 }
 
 impl Standing {
@@ -24,13 +27,22 @@ impl Standing {
     /// Why not, for people.
     pub fn judge(&self, grant: &Grant) -> Result<(), &'static str> {
         let revoked = |token: &String| self.revoked_tokens.contains(token);
+        let now = self.grants.get(&grant.key);
         match () {
             () if self.revoked_keys.contains(&grant.key) => Err("its key is revoked"),
             () if !self.keys.contains(&grant.key) => Err("its key is trusted no more"),
+            () if now.is_some_and(|now| now.subject != grant.subject) => {
+                Err("its key is another subject's now")
+            }
             () if self.revoked_subjects.contains(&grant.subject) => Err("its subject is revoked"),
             () if grant.token.as_ref().is_some_and(revoked) => Err("it is revoked"),
             () => Ok(()),
         }
+    }
+
+    /// What the key of a grant gives by now, where that is something else.
+    pub fn newer(&self, grant: &Grant) -> Option<&Arc<Grant>> {
+        self.grants.get(&grant.key).filter(|now| ***now != *grant)
     }
 }
 
@@ -55,5 +67,23 @@ mod tests {
         ] {
             assert!(revoked.judge(&grant).is_err(), "{revoked:?}");
         }
+    }
+
+    #[test]
+    fn what_an_api_key_gives_may_change_and_whose_it_is_may_not() {
+        let (subject, key) = ("alice".to_owned(), "k1".to_owned());
+        let grant = Grant { subject, key, token: None, expires: None, rights: Rights::default() };
+        let now = |grant: Grant| Standing {
+            keys: HashSet::from(["k1".to_owned()]),
+            grants: HashMap::from([("k1".to_owned(), Arc::new(grant))]),
+            ..Standing::default()
+        };
+        let same = now(grant.clone());
+        assert!(same.judge(&grant).is_ok() && same.newer(&grant).is_none());
+        let more = now(Grant { rights: Rights::all(), ..grant.clone() });
+        assert!(more.judge(&grant).is_ok());
+        assert_eq!(more.newer(&grant).unwrap().rights, Rights::all());
+        let other = now(Grant { subject: "bob".to_owned(), ..grant.clone() });
+        assert!(other.judge(&grant).is_err());
     }
 }
