@@ -39,6 +39,8 @@ pub const REGISTERED_MAX: u64 = 64 << 10;
 pub const PARTS_PER_WRITE: usize = 8;
 /// Commands that a shard takes in one turn.
 pub const COMMANDS_PER_TURN: usize = 64;
+/// Connections that have ended and wait to be logged, of all shards.
+pub const DEPARTURES: usize = 8192;
 /// Commands that wait for a shard at most.
 pub const COMMAND_QUEUE: usize = 4096;
 /// Bytes that a shard reads from one connection in one turn.

@@ -10,6 +10,7 @@ mod door;
 mod entrance;
 mod forwarded;
 pub mod handshake;
+pub mod journal;
 mod names;
 mod networks;
 pub mod proxied;
@@ -61,6 +62,7 @@ use body::Taken;
 pub use body::{Body, Pieces};
 use door::Admitted;
 use handshake::{Refusal, Shut, Verdict};
+use journal::Opening;
 use names::{Holder, Owner};
 use security::Event;
 use strict::Strict;
@@ -456,8 +458,12 @@ impl<P: Pages> Gate<P> {
         let (named, held) = (holder.is_some(), Box::new((held, holder)));
         let pass = Some(Box::new(Pass { via: caller.via, named, held }));
         let (leftover, peer) = (parts.read_buf, caller.address);
+        let user = Opening::user_of(&entry);
+        let opening =
+            Opening { caller, user, speech, tls: tls.as_ref().map(|session| session.version()) };
         let arrival = Arrival { session, stream, tls, leftover, peer, speech, entry, pass };
         shard.attach(arrival).map_err(|_| io::Error::other("the shard's queue is full"))?;
+        opening.say(session);
         if let Some(older) = older.flatten() {
             self.take_over(session, &older, &caller);
         }

@@ -20,6 +20,7 @@ use crate::shard;
 use crate::shard::access::Doorkeeper;
 use crate::shard::command::Mailbox;
 use crate::shard::course::{Shelf, Tape};
+use crate::shard::departure::Departures;
 use crate::shard::supervise::{self, Hopeless};
 use crate::tape::recorder::Origin;
 use crate::wire::instrument::Directory;
@@ -44,6 +45,8 @@ pub(super) struct Machinery {
     pub(super) recordings: Option<Recordings>,
     /// The recorder, where there is one.
     pub(super) recording: Recording,
+    /// Connections that have ended.
+    pub(super) departures: Arc<Departures>,
 }
 
 /// A random number that is not 0.
@@ -90,6 +93,7 @@ pub(super) fn build(
     if sleepless {
         writer.never_wake();
     }
+    let departures = Arc::<Departures>::default();
     let mut shards = Vec::new();
     for id in 0..options.shards {
         let (poll, waker) = shard::run::poller()?;
@@ -103,6 +107,7 @@ pub(super) fn build(
             tape: tape.clone(),
             shelf: shelf.clone(),
             door: door.clone(),
+            departures: departures.clone(),
             directory: directory.clone(),
             mailbox: Mailbox::new(waker),
             poll,
@@ -143,6 +148,7 @@ pub(super) fn build(
         tape,
         recordings,
         recording,
+        departures,
     })
 }
 

@@ -32,7 +32,7 @@ use crate::feed::publisher::FeedEvent;
 use crate::gate::auth::Authority;
 use crate::gate::auth::files::KeysError;
 use crate::gate::tls::{Tls, TlsError};
-use crate::gate::{self, Door, DoorRules, Gate, Names};
+use crate::gate::{self, Door, DoorRules, Gate, Names, journal};
 use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION, OPERATORS_MAX, WATCH};
 use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
@@ -374,6 +374,7 @@ impl Server {
         if let (Some(offer), false) = (offer, matches!(stop, Stop::Upgraded)) {
             offer.withdraw();
         }
+        journal::say_departures(&self.machinery.departures);
         self.machinery.publisher.stop();
         self.machinery.recording.end(&mut self.machinery.events).await;
         for mailbox in &self.machinery.mailboxes {
@@ -437,7 +438,8 @@ impl Server {
 
     /// Looks at the shards and at the memory; an error where a shard has ended.
     fn look(&mut self) -> Option<ServerError> {
-        let Machinery { mailboxes, progress, .. } = &self.machinery;
+        let Machinery { mailboxes, progress, departures, .. } = &self.machinery;
+        journal::say_departures(departures);
         self.guards.watchdog.look(progress, mailboxes);
         let excess = self.guards.memory.look();
         if excess > 0 {
@@ -471,6 +473,7 @@ impl Server {
         let over = self.drain + Duration::from_millis(200);
         while (connections() > 0 || self.gate.waiting() > 0) && now.elapsed() < over {
             tokio::time::sleep(Duration::from_millis(5)).await;
+            journal::say_departures(&self.machinery.departures);
         }
     }
 }

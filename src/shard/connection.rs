@@ -16,6 +16,7 @@ use crate::shard::audiences::Audiences;
 use crate::shard::cache::{self, Key};
 use crate::shard::catchup::Located;
 use crate::shard::command::{Pass, Speech};
+use crate::shard::departure::Ending;
 use crate::shard::interest::Interest;
 use crate::shard::joining::Joining;
 use crate::shard::replay::Play;
@@ -43,6 +44,8 @@ pub enum Phase {
         until: Instant,
         /// The socket's write side has been shut.
         shut: bool,
+        /// Why, and how it was told.
+        ending: Ending,
     },
 }
 
@@ -292,6 +295,11 @@ impl Connection {
     pub fn records(&self, audiences: &Audiences) -> u64 {
         let live = self.audience.map_or(0, |id| audiences.get(id).records - self.records_base);
         self.records + live
+    }
+
+    /// It was sent so many, and is in no audience any more.
+    pub fn settle(&mut self, records: u64) {
+        (self.records, self.audience) = (records, None);
     }
 
     /// Adds a subscription. It is in no audience.

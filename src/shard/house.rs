@@ -10,6 +10,7 @@ use crate::limits::{FAREWELL, HEARTBEAT_BUSY, JOIN_STALL, LINGER, MAX_RATES, SWE
 use crate::shard::Shard;
 use crate::shard::command::Speech;
 use crate::shard::connection::{Connection, Farewell, Phase};
+use crate::shard::departure::Ending;
 use crate::shard::report::total;
 use crate::socket::write::Engine;
 use crate::wire::close::CloseReason;
@@ -262,7 +263,7 @@ impl<E: Engine> Shard<E> {
         let at = self.written(&self.connections[token as usize]);
         let frames = self.farewell_frames(token, (reason, code), &words, at);
         self.tally.closed(reason);
-        self.say_goodbye(token, frames, now);
+        self.say_goodbye(token, frames, Ending { reason, code: Some(code) }, now);
     }
 
     /// `closing` and a close frame for a connection that was sent what lies up to `at`.
@@ -296,8 +297,9 @@ impl<E: Engine> Shard<E> {
             Some(code) => frame::close_frame(code, "", &mut frames),
             None => frame::empty_close_frame(&mut frames),
         }
-        self.tally.closed(CloseReason::ClientClosed);
-        self.say_goodbye(token, frames, now);
+        let reason = CloseReason::ClientClosed;
+        self.tally.closed(reason);
+        self.say_goodbye(token, frames, Ending { reason, code }, now);
     }
 
     /// Writes what was noted for a connection in this turn, as far as its socket takes it: an
@@ -317,12 +319,12 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    pub(super) fn say_goodbye(&mut self, token: u32, frames: Vec<u8>, now: Now) {
+    pub(super) fn say_goodbye(&mut self, token: u32, frames: Vec<u8>, ending: Ending, now: Now) {
         self.part(token);
         let connection = &mut self.connections[token as usize];
         connection.backlog.drop_unbegun();
         connection.backlog.push_note(frames.into());
-        connection.phase = Phase::Closing { until: now.mono + FAREWELL, shut: false };
+        connection.phase = Phase::Closing { until: now.mono + FAREWELL, shut: false, ending };
         self.heat(token);
     }
 
@@ -341,7 +343,7 @@ impl<E: Engine> Shard<E> {
         }
         let empty = out && !connection.has_ciphertext();
         let (stays, writable) = (!empty, connection.writable);
-        if let Phase::Closing { until, shut } = &mut connection.phase
+        if let Phase::Closing { until, shut, .. } = &mut connection.phase
             && empty
             && !std::mem::replace(shut, true)
         {
@@ -391,6 +393,9 @@ impl<E: Engine> Shard<E> {
     /// Ends a connection that can't be told anything.
     fn end(&mut self, token: u32, reason: CloseReason) {
         self.tally.closed(reason);
+        self.part(token);
+        let (until, ending) = (self.now.mono, Ending { reason, code: None });
+        self.connections[token as usize].phase = Phase::Closing { until, shut: true, ending };
         self.cut_off(token);
     }
 
@@ -415,6 +420,7 @@ impl<E: Engine> Shard<E> {
         self.hot.retain(|hot| *hot != token);
         self.readable.retain(|readable| *readable != token);
         let mut connection = self.connections.remove(token as usize);
+        self.note_departure(&connection);
         self.named.remove(&connection.session);
         self.mailbox.depart();
         if let Some(session) = &mut connection.tls {

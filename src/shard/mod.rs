@@ -23,6 +23,7 @@ pub mod command;
 pub mod connection;
 pub mod course;
 mod delayed;
+pub mod departure;
 pub mod encode;
 mod entitle;
 mod fanout;
@@ -65,6 +66,7 @@ use crate::shard::catalog::Catalog;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::connection::{Connection, Farewell};
 use crate::shard::course::{Shelf, Tape};
+use crate::shard::departure::Departures;
 use crate::shard::encode::Texts;
 use crate::shard::report::Tally;
 use crate::socket::write::{Engine, Readiness};
@@ -99,6 +101,8 @@ pub struct Parts {
     pub shelf: Option<Shelf>,
     /// Who judges what clients say who they are by; none: nobody is asked.
     pub door: Option<Arc<dyn Doorkeeper>>,
+    /// Where it notes connections that have ended.
+    pub departures: Arc<Departures>,
     /// Bounds on a client.
     pub limits: ClientLimits,
     /// Least time between two looks at the ring after one that brought something.
@@ -113,6 +117,7 @@ pub struct Shard<E = Readiness> {
     epoch: u64,
     limits: ClientLimits,
     door: Option<Arc<dyn Doorkeeper>>,
+    departures: Arc<Departures>,
     standing: Arc<Standing>,
     flush_interval: Option<Duration>,
     busy: bool,
@@ -182,6 +187,7 @@ impl<E: Engine> Shard<E> {
             limits: parts.limits,
             standing: parts.door.as_ref().map(|door| door.standing()).unwrap_or_default(),
             door: parts.door,
+            departures: parts.departures,
             flush_interval: parts.flush_interval,
             busy: parts.busy,
             reader: parts.reader,

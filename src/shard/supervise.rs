@@ -20,6 +20,7 @@ use crate::clock::Now;
 use crate::latency::Latency;
 use crate::limits::{SHARD_RESTARTS, SHARD_RESTARTS_WITHIN};
 use crate::shard::connection::{Connection, Phase};
+use crate::shard::departure::{self, Ending};
 use crate::shard::house::Draining;
 use crate::shard::report::{Tally, total};
 use crate::shard::{Parts, Shard};
@@ -113,11 +114,13 @@ impl<E: Engine> Shard<E> {
         }));
         tally.ended = counted.unwrap_or(tally.ended);
         let mut orphans = Vec::new();
-        for (token, connection) in self.connections {
+        for (token, mut connection) in self.connections {
             let in_call = self.in_call.iter().any(|target| target.token == token as u32);
             if connection.is_closing() || in_call {
                 let counts = !connection.is_closing();
                 tally.closes[CloseReason::Internal as usize] += u64::from(counts);
+                let (departures, now) = (&self.departures, self.now.unix);
+                departure::note_fallen(departures, &connection, &self.audiences, now);
                 self.mailbox.depart();
                 continue;
             }
@@ -125,6 +128,7 @@ impl<E: Engine> Shard<E> {
                 Phase::Live => connection.backlog.cursor(self.fanout.after()),
                 _ => connection.backlog.cursor_before_loss(),
             };
+            connection.settle(departure::records_of_fallen(&connection, &self.audiences));
             orphans.push(Orphan { connection, at });
         }
         let parts = Parts {
@@ -140,6 +144,7 @@ impl<E: Engine> Shard<E> {
             tape: self.tape,
             shelf: self.shelf,
             door: self.door,
+            departures: self.departures,
             limits: self.limits,
             flush_interval: self.flush_interval,
             busy: self.busy,
@@ -182,7 +187,7 @@ impl<E: Engine> Shard<E> {
         let reason = CloseReason::Internal;
         if let Some(code) = reason.code() {
             let frames = self.farewell_frames(token, (reason, code), words, at);
-            self.say_goodbye(token, frames, self.now);
+            self.say_goodbye(token, frames, Ending { reason, code: Some(code) }, self.now);
         }
     }
 

@@ -6,6 +6,7 @@
 mod client;
 mod delay;
 mod entitled;
+mod journal;
 mod live;
 mod minted;
 #[path = "../program/mod.rs"]

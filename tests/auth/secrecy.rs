@@ -72,6 +72,7 @@ fn no_log_holds_a_token_or_a_key() {
     server.stop();
     let log = fs::read_to_string(&log).unwrap();
     assert!(log.contains("token not accepted") && log.contains("auth refused"), "{log}");
+    assert!(log.contains("\"target\":\"access\""), "streams have lines");
     let secret = entry.split('"').nth(5).unwrap().to_owned();
     for token in [&right, &expired, &forged, &key, &secret] {
         for part in token.split('.').chain([token.as_str()]).filter(|part| part.len() > 12) {

@@ -52,6 +52,7 @@ impl<E: Engine> Loopback<E> {
             tape: None,
             shelf: None,
             door: None,
+            departures: Arc::default(),
             ring,
             directory,
             mailbox: mailbox.clone(),

@@ -112,6 +112,7 @@ impl World {
             tape: None,
             shelf: None,
             door: None,
+            departures: Arc::default(),
             ring,
             directory: directory.clone(),
             mailbox: mailbox.clone(),
