@@ -68,6 +68,16 @@ fn the_json_encoding_is_measured_alike() {
 }
 
 #[test]
+fn a_client_that_reads_on_a_schedule_reads_no_oftener_and_loses_nothing() {
+    let server = Server::start(Script::default());
+    let (output, report) = bench(&server, &["-c", "2", "--spin", "--read-every", "100ms"]);
+    exited(&output, 0);
+    assert_eq!((&report["lost"], &report["checks"]["verified"]), (&0.into(), &2.into()));
+    let (reads, frames) = (report["reads"].as_u64().unwrap(), report["frames"].as_u64().unwrap());
+    assert!(reads <= 2 * 6 && frames > reads, "{reads} reads of {frames} frames in 400 ms");
+}
+
+#[test]
 fn one_lost_record_is_found() {
     let server = Server::start(Script { lose_in: Some(3), ..Script::default() });
     let (output, report) =
@@ -200,6 +210,7 @@ fn what_makes_no_sense_is_a_usage_error() {
         (&["h", "--duration", "0"], "--duration 0 measures nothing"),
         (&["h", "--symbols", "0"], "0 symbols"),
         (&["h", "--connections", "0"], "0 is not in 1"),
+        (&["h", "--read-every", "5ms"], "--spin"),
         (&["h", "--check-sequence", "--schema", "trades,mbp-1"], "needs one schema"),
     ] {
         let output = broadtape(&[&["bench"], args].concat());

@@ -66,7 +66,7 @@ def chosen(arguments, place):
         say("building")
         build.build(place, [n for n in arguments.peers if not needs_nothing(known[n])])
     wanted = [known[name] for name in arguments.peers]
-    bench = Bench(place, arguments.duration, arguments.warmup)
+    bench = Bench(place, arguments.duration, arguments.warmup, arguments.read_every)
     reasons = ((peer.name, peer.absent()) for peer in wanted)
     absent = {name: reason for name, reason in reasons if reason}
     for name, reason in absent.items():

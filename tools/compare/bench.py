@@ -15,8 +15,10 @@ _PATIENCE = 60.0
 class Bench:
     """The bench of this tree."""
 
-    def __init__(self, place, duration, warmup):
+    def __init__(self, place, duration, warmup, read_every=None):
         self.place, self.duration, self.warmup = place, duration, warmup
+        # Seconds between two reads of a subscriber; as often as it can where there are none.
+        self.read_every = read_every
 
     def command(self, shape, running, stem):
         """How it measures what runs."""
@@ -32,6 +34,8 @@ class Bench:
             # oftener: a client that never sleeps is the same for all. Not where a publisher needs
             # the client's core as well.
             command.append("--spin")
+            if self.read_every:
+                command += ["--read-every", f"{self.read_every * 1000:g}ms"]
         return [*command, *running.flags]
 
     def measure(self, shape, running, stem):

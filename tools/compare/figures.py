@@ -44,6 +44,13 @@ def ratios(runs, peer, base, shape, figure):
     return spread(pair[peer] / pair[base] for pair in pairs)
 
 
+def own_ratios(runs, peer, shape, figure, floors):
+    """The spread of peer ÷ the floor of what it sends: `floors` by protocol."""
+    mine = {run.get("protocol") for run in runs if run["peer"] == peer and run["shape"] == shape}
+    base = next((floors[protocol] for protocol in mine if protocol in floors), None)
+    return ratios(runs, peer, base, shape, figure) if base else None
+
+
 def rotated(items, turn):
     """The items with another one first each turn: nobody always follows the same neighbour."""
     if not items:

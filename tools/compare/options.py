@@ -23,6 +23,9 @@ def parser():
     form.add_argument("--shapes", help=f"comma separated [{SHAPES}]")
     form.add_argument("--duration", "--seconds", type=seconds, help="of one measurement [3s]")
     form.add_argument("--warmup", type=seconds, help="before it [1s]")
+    form.add_argument("--read-every", type=seconds, metavar="TIME",
+                      help="have the client read each subscriber only so often: what a send costs "
+                      "is then the same whatever the client has to do for a message")
     form.add_argument("--peers", help=f"comma separated [{PEERS}, and all of --cmd]")
     form.add_argument(
         "--cmd", action="append", default=[], metavar="NAME=COMMAND",

@@ -4,11 +4,13 @@ import os
 import re
 
 import chart
-from figures import of_peer, ratios, valid
+from figures import of_peer, own_ratios, ratios, valid
 
 BEGIN = "<!-- compare: what stands from here to its end is written by tools/compare.sh -->"
 END = "<!-- compare: end -->"
 _BASES = ("floor-send", "floor-uring")
+# The least that messages of each kind cost.
+_FLOORS = {"broadtape": "floor-send", "raw48": "floor-48-bytes", "nats": "floor-48-bytes"}
 
 
 class Unmarked(Exception):
@@ -38,6 +40,7 @@ def row(runs, peer, shape):
     good = valid(mine)
     cells = [peer, nanos(of_peer(runs, peer, shape, "cpu_ns"))]
     cells += [times(ratios(runs, peer, base, shape, "cpu_ns")) for base in _BASES]
+    cells.append(times(own_ratios(runs, peer, shape, "cpu_ns", _FLOORS)))
     cells += [micros(of_peer(runs, peer, shape, name)) for name in ("p50", "p99", "p99.9")]
     delivered = of_peer(runs, peer, shape, "delivered")
     cells.append(f"{delivered.median:.1%}" if delivered else "–")
@@ -52,8 +55,8 @@ def table(runs, shape, peers):
         f"### {title(shape)}",
         "",
         "| | server CPU, ns a delivered record | ÷ send floor | ÷ io_uring floor "
-        "| p50 µs | p99 µs | p99.9 µs | delivered | lost | rounds |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| ÷ floor of its bytes | p50 µs | p99 µs | p99.9 µs | delivered | lost | rounds |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     ran = {run["peer"] for run in runs if run["shape"] == str(shape)}
     lines += [row(runs, peer, str(shape)) for peer in peers if peer in ran]

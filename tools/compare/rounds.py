@@ -23,6 +23,7 @@ def one(place, bench, peer, shape, number):
     running = None
     try:
         running = peer.start(shape)
+        run["protocol"] = running.protocol
         run["nice"] = os.getpriority(os.PRIO_PROCESS, running.pid)
         run.update(bench.measure(shape, running, stem(place, shape, number, peer)))
     except (Failed, OSError, ValueError, KeyError) as error:

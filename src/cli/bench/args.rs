@@ -57,6 +57,10 @@ pub(crate) struct BenchArgs {
     /// Never sleep: a core a thread, so that no send of the server has to wake this client
     #[arg(long)]
     pub(crate) spin: bool,
+    /// With --spin: read each subscriber only so often, so that how quick this client is does not
+    /// change what a send costs the server; latencies then hold that wait
+    #[arg(long, value_name = "TIME", requires = "spin", value_parser = units::duration)]
+    pub(crate) read_every: Option<Duration>,
     /// Processes of the server, comma separated, on this machine: what a delivered record costs
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     pub(crate) server_pid: Vec<u32>,

@@ -181,6 +181,7 @@ fn task(args: &BenchArgs) -> Result<Task, BenchError> {
         churn: args.load.churn,
         threads: usize::from(args.threads).min(population.all()),
         spin: args.spin,
+        read_every: args.read_every,
     })
 }
 

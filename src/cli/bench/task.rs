@@ -35,6 +35,8 @@ pub(crate) struct Task {
     pub(crate) threads: usize,
     /// Threads look for input without sleeping.
     pub(crate) spin: bool,
+    /// How often they then read a subscriber; without pause where there is none.
+    pub(crate) read_every: Option<Duration>,
 }
 
 impl Task {

@@ -2,7 +2,9 @@
 //!
 //! A poller that watches a socket has each send to it put it on a list, on the sender's account,
 //! and what that costs depends on what the client is doing just then. A socket that nobody watches
-//! costs every sender the same.
+//! costs no sender that. How often it is read still costs him: each read that finds something
+//! acknowledges it, and a read and a send of the same moment wait for each other. With
+//! `--read-every` all are read equally often, whatever a client has to do for each message.
 
 use std::time::{Duration, Instant};
 
@@ -18,9 +20,22 @@ pub(super) struct Spun {
     keys: Vec<usize>,
     /// One look, as the last round of nothing but such looks showed.
     vain: Duration,
+    /// When the next look is due, where they are not to be looked at all the time.
+    due: Option<Instant>,
 }
 
 impl Spun {
+    /// Are they to be looked at? The schedule is absolute; a look that is missed is left out.
+    fn is_due(&mut self, now: Instant, every: Option<Duration>) -> bool {
+        let Some(every) = every else { return true };
+        let due = self.due.unwrap_or(now);
+        if now < due {
+            return false;
+        }
+        self.due = Some((due + every).max(now));
+        true
+    }
+
     /// It is gone.
     pub(super) fn forget(&mut self, key: usize) {
         self.keys.retain(|spun| *spun != key);
@@ -41,11 +56,12 @@ impl Worker {
 
     /// Looks at each of them once.
     pub(super) fn look(&mut self) {
-        if self.spun.keys.is_empty() {
+        let before = Instant::now();
+        if self.spun.keys.is_empty() || !self.spun.is_due(before, self.task.read_every) {
             return;
         }
         let keys = self.spun.keys.clone();
-        let (before, mut vain) = (Instant::now(), 0);
+        let mut vain = 0;
         for key in &keys {
             vain += u32::from(!self.read(*key, false));
         }
