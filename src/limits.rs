@@ -195,8 +195,8 @@ pub const TLS12_RECORDS: u64 = (1 << 24) - (1 << 16);
 pub const PEM_BYTES_MAX: u64 = 1 << 20;
 /// Certificates of a server, by name.
 pub const CERTIFICATES_MAX: usize = 64;
-/// Between two looks at whether certificates have changed.
-pub const CERTIFICATES_LOOK: Duration = Duration::from_secs(2);
+/// Looks for which changed certificates have to be left alone before they are read: 2 s.
+pub const CERTIFICATES_REST: u32 = 8;
 
 /// Handshake, from accept to the answer (default).
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -365,8 +365,8 @@ pub const AUTH_ATTEMPTS: u8 = 3;
 pub const AUTH_QUEUE: usize = 1024;
 /// How long a connection may take to say who it is, where that is asked (default).
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two looks at the files of keys and of what is revoked.
-pub const KEYS_LOOK: Duration = Duration::from_millis(250);
+/// Between two looks at the files that are read again when they change.
+pub const FILES_LOOK: Duration = Duration::from_millis(250);
 /// Bytes of a file of keys.
 pub const KEYS_BYTES: u64 = 4 << 20;
 /// Keys and revocations that are known at most, of each kind.

@@ -87,7 +87,7 @@ impl Turned {
 pub(super) struct Admission {
     rules: AdmissionRules,
     /// What is denied besides, and may change while it runs.
-    denied: RwLock<Networks>,
+    denied: RwLock<Arc<Networks>>,
     connections: usize,
     open: Arc<AtomicUsize>,
     pace: Option<DefaultDirectRateLimiter>,
@@ -177,7 +177,7 @@ impl Admission {
     }
 
     /// Denies these from now on, besides those that the rules deny.
-    pub(super) fn deny(&self, networks: Networks) {
+    pub(super) fn deny(&self, networks: Arc<Networks>) {
         *self.denied.write().unwrap_or_else(PoisonError::into_inner) = networks;
     }
 
@@ -336,9 +336,9 @@ mod tests {
         assert_eq!(admission.lists(ip("::ffff:10.1.0.1")), Ok(()));
         assert_eq!(admission.lists(ip("10.6.0.1")), Err(Turned::Denied));
         assert_eq!(admission.lists(ip("192.0.2.1")), Err(Turned::Denied));
-        admission.deny(networks("10.1.0.0/24"));
+        admission.deny(Arc::new(networks("10.1.0.0/24")));
         assert_eq!(admission.lists(ip("10.1.0.1")), Err(Turned::Denied));
-        admission.deny(Networks::default());
+        admission.deny(Arc::default());
         assert_eq!(admission.lists(ip("10.1.0.1")), Ok(()));
     }
 

@@ -21,6 +21,7 @@ use super::proxied::{self, Step};
 use super::security::{Event, Security};
 use super::site::Sites;
 use crate::limits::{FAREWELLS, LINGER};
+use crate::shard::command::Denied;
 
 /// Who may knock, and what is believed of whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,9 +102,20 @@ impl Door {
         Self { admission, trusted, proxy_protocol, sites, security, farewells }
     }
 
-    /// Denies these from now on, besides those of the rules.
-    pub fn deny(&self, networks: Networks) {
-        self.admission.deny(networks);
+    /// Denies these from now on, besides those of the rules. What it returns says of an address
+    /// that was let in before whether it would be now.
+    pub fn deny(&self, networks: Arc<Networks>) -> Denied {
+        self.admission.deny(networks.clone());
+        let trusted = self.trusted.clone();
+        Arc::new(move |address| networks.contains(address) && !trusted.contains(address))
+    }
+
+    /// Do the lists let somebody in? A trusted proxy they do.
+    pub(super) fn check_lists(&self, caller: &Caller) -> Result<(), Turned> {
+        match self.trusted.contains(caller.address.ip()) {
+            true => Ok(()),
+            false => self.admission.lists(caller.address.ip()),
+        }
     }
 
     /// Connections that are let in now.
@@ -143,9 +155,7 @@ impl Door {
     ) -> Result<(Admitted, Option<Counted<OnTheWay>>), Turned> {
         let address = caller.address.ip();
         let trusted = self.trusted.contains(address);
-        if !trusted {
-            self.admission.lists(address)?;
-        }
+        self.check_lists(caller)?;
         let visit = match trusted {
             true => Visit::unlimited(),
             false => self.admission.visit(address, Instant::now())?,

@@ -7,10 +7,8 @@ use hyper::Request;
 use super::auth::{Authority, credential};
 use super::handshake::Refusal;
 use super::{Caller, Gate};
-use crate::limits::KEYS_LOOK;
 use crate::shard::access::{Entry, Verdict};
-use crate::shard::command::{Command, Mailbox};
-use crate::wire::grant::{Access, Grant, Standing};
+use crate::wire::grant::{Access, Grant};
 
 impl<P> Gate<P> {
     /// Who a request for a page is from.
@@ -34,28 +32,6 @@ impl<P> Gate<P> {
             Verdict::Granted(badge) => Ok(Entry::Known(badge)),
             Verdict::Failed => Err(Refusal::unauthorized()),
             Verdict::Full(most) => Err(Refusal::full(most)),
-        }
-    }
-
-    /// Looks after the files of keys for ever, and tells the shards what has changed; `told` says
-    /// when they are to be read in any case.
-    pub async fn watch_keys(self: Arc<Self>, mut told: impl AsyncFnMut()) {
-        let Some(authority) = &self.authority else { return };
-        let mut look = tokio::time::interval(KEYS_LOOK);
-        // Shards whose queue was full: they have to learn of it all the same.
-        let mut owed: Vec<(Mailbox, Arc<Standing>)> = Vec::new();
-        loop {
-            let in_any_case = tokio::select! {
-                _ = look.tick() => false,
-                () = told() => true,
-            };
-            if let Some(standing) = authority.look(in_any_case) {
-                owed = self.shards.iter().map(|shard| (shard.clone(), standing.clone())).collect();
-            }
-            owed.retain(|(shard, standing)| shard.send(Command::Review(standing.clone())).is_err());
-            if !owed.is_empty() {
-                tracing::error!(shards = owed.len(), "full queues: revocations wait");
-            }
         }
     }
 }

@@ -431,6 +431,11 @@ impl<P: Pages> Gate<P> {
             }
         };
         let caller = newcomer.caller;
+        // The lists may have changed meanwhile; from here on, the shard is told when they do.
+        if let Err(turned) = self.door.check_lists(&caller) {
+            self.refusals.turned.fetch_add(1, Relaxed);
+            return self.door.turned(&caller, turned);
+        }
         if let Err(error) = self.send(stream, newcomer) {
             self.refusals.overload.fetch_add(1, Relaxed);
             tracing::warn!(peer = %caller, %error, "connection not handed over");

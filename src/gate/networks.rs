@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// Networks in CIDR notation; an address alone is a network of one.
+/// Networks in CIDR notation; an address alone is a network of one. None lies in another, and they
+/// are sorted: a list of scanners is long, and asked for each connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
@@ -19,7 +20,10 @@ impl Networks {
     /// # Errors
     /// [`NotANetwork`]: the first that is none.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, NotANetwork> {
-        texts.into_iter().map(network).collect::<Result<_, _>>().map(Self)
+        let all = texts.into_iter().map(network).collect::<Result<Vec<_>, _>>()?;
+        let mut all = IpNet::aggregate(&all);
+        all.sort_unstable_by_key(IpNet::network);
+        Ok(Self(all))
     }
 
     /// Reads a file's text: one a line, `#` begins a comment.
@@ -34,7 +38,8 @@ impl Networks {
     /// Is an address in one of them? An IPv4 address that IPv6 wraps is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        let before = self.0.partition_point(|network| network.network() <= address);
+        self.0[..before].last().is_some_and(|network| network.contains(&address))
     }
 
     /// Is there none?
@@ -42,7 +47,7 @@ impl Networks {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// How many there are, those that make up another counted as that.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -86,6 +91,19 @@ mod tests {
             assert!(!networks.contains(ip(outside)), "{outside}");
         }
         assert!(!Networks::default().contains(ip("10.0.0.1")));
+    }
+
+    #[test]
+    fn networks_may_lie_in_one_another() {
+        let list = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "9.255.0.0/16", "::/0", "::1"];
+        let networks = Networks::parse(list).unwrap();
+        assert_eq!(networks.len(), 3);
+        for inside in ["10.0.0.0", "10.1.2.3", "10.2.0.0", "10.255.255.255", "9.255.1.1", "::2"] {
+            assert!(networks.contains(ip(inside)), "{inside}");
+        }
+        for outside in ["9.254.255.255", "11.0.0.0", "255.255.255.255", "0.0.0.0"] {
+            assert!(!networks.contains(ip(outside)), "{outside}");
+        }
     }
 
     #[test]

@@ -1,59 +1,240 @@
-//! What is read again while the server runs, at SIGHUP: here the networks that may not connect.
+//! Files that are read again while the server runs: keys and revocations, certificates, networks
+//! that may not connect. There is one watch for all of them: when they have changed, and at SIGHUP.
 
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::interval;
 
+use super::options::{AuthOptions, Options};
+use crate::gate::auth::Authority;
+use crate::gate::tls::{Tls, TlsOptions};
 use crate::gate::{Door, Networks};
+use crate::limits::{CERTIFICATES_REST, FILES_LOOK};
+use crate::shard::command::{Command, Denied, Mailbox};
+use crate::wire::grant::Standing;
 
-/// A file of networks that may not connect (`--deny-file`).
-pub(super) struct DenyFile {
-    pub(super) path: PathBuf,
-    pub(super) door: Arc<Door>,
+/// What shows that a file is another: where it is, how long, since when; none where there is none.
+type Mark = Option<(u64, u64, i64, i64)>;
+
+/// Files that are read together.
+struct Files {
+    paths: Vec<PathBuf>,
+    /// How they were when they were read.
+    read: Vec<Mark>,
+    /// How they were at the last look, and for how many looks they have been so.
+    seen: Vec<Mark>,
+    rest: u32,
 }
 
-impl DenyFile {
-    /// Reads it, and says how many it denies.
-    ///
-    /// # Errors
-    /// What is wrong with it: then nothing has changed.
-    pub(super) fn read(&self) -> Result<usize, String> {
-        let at =
-            |error: &dyn std::fmt::Display| format!("--deny-file {}: {error}", self.path.display());
-        let text = std::fs::read_to_string(&self.path).map_err(|error| at(&error))?;
-        let networks = Networks::parse_lines(&text).map_err(|error| at(&error))?;
-        let count = networks.len();
-        self.door.deny(networks);
-        Ok(count)
+impl Files {
+    fn new<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        let mut files = Self {
+            paths: paths.into_iter().cloned().collect(),
+            read: vec![],
+            seen: vec![],
+            rest: 0,
+        };
+        files.read = files.marks();
+        files.seen.clone_from(&files.read);
+        files
+    }
+
+    fn marks(&self) -> Vec<Mark> {
+        let mark = |path: &PathBuf| {
+            let found = fs::metadata(path).ok()?;
+            Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
+        };
+        self.paths.iter().map(mark).collect()
+    }
+
+    /// Are they to be read? Where they have changed, once they have been left alone for so many
+    /// looks; and where it was `told` so.
+    fn are_due(&mut self, told: bool, rest: u32) -> bool {
+        let marks = self.marks();
+        self.rest = if marks == self.seen { self.rest + 1 } else { 0 };
+        self.seen = marks;
+        let due = told || self.seen != self.read && self.rest >= rest;
+        if due {
+            self.read.clone_from(&self.seen);
+        }
+        due && !self.paths.is_empty()
     }
 }
 
-/// Watches SIGHUP from here on: the future reads the file again at each. A server without one takes
-/// the signal as well, and goes on.
-///
-/// # Errors
-/// What the system says.
-pub(super) fn watch(file: Option<DenyFile>) -> std::io::Result<impl Future<Output = ()>> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hangups.recv().await.is_some() {
-            match file.as_ref().map(DenyFile::read) {
-                Some(Ok(networks)) => {
-                    tracing::info!(networks, "the file of denied networks is read")
+/// The files of a server.
+pub(super) struct Watch {
+    keys: Files,
+    certificates: Files,
+    denied: Files,
+}
+
+/// Who reads them.
+pub(super) struct Readers {
+    pub(super) authority: Option<Arc<Authority>>,
+    pub(super) tls: Option<Arc<Tls>>,
+    /// The doors that the denied don't come through.
+    pub(super) doors: Vec<Arc<Door>>,
+    /// Who has connections that were let in before.
+    pub(super) shards: Vec<Mailbox>,
+}
+
+impl Watch {
+    /// Looks at the files of a server, before anything of them is read.
+    pub(super) fn new(options: &Options) -> Self {
+        let AuthOptions { keys, jwks, api_keys, revoked, .. } = &options.auth;
+        let tls = options.tls.as_ref();
+        let pairs = tls.into_iter().flat_map(|tls: &TlsOptions| &tls.pairs);
+        let pairs = pairs.flat_map(|pair| [&pair.certificate, &pair.key]);
+        Self {
+            keys: Files::new([keys, jwks, api_keys, revoked].into_iter().flatten()),
+            certificates: Files::new(pairs.chain(tls.and_then(|tls| tls.client_ca.as_ref()))),
+            denied: Files::new(&options.deny_file),
+        }
+    }
+
+    /// Watches SIGHUP from here on, and the files while what it returns is polled. A server without
+    /// files takes the signal as well, and goes on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn begin(mut self, readers: Readers) -> io::Result<impl Future<Output = ()>> {
+        let mut hangups = signal(SignalKind::hangup())?;
+        Ok(async move {
+            let mut looks = interval(FILES_LOOK);
+            let mut notices = Notices::default();
+            loop {
+                let told = tokio::select! {
+                    told = hangups.recv() => told.is_some(),
+                    _ = looks.tick() => false,
+                };
+                self.look(told, &readers, &mut notices);
+                notices.send();
+            }
+        })
+    }
+
+    fn look(&mut self, told: bool, readers: &Readers, notices: &mut Notices) {
+        let Readers { authority, tls, doors, shards } = readers;
+        if let Some(authority) = authority
+            && self.keys.are_due(told, 0)
+            && let Some(standing) = authority.reload()
+        {
+            notices.owe(shards, &Notice::Standing(standing));
+        }
+        // Whoever exchanges these does so one by one.
+        if let Some(tls) = tls
+            && self.certificates.are_due(told, CERTIFICATES_REST)
+        {
+            tls.reload();
+        }
+        if self.denied.are_due(told, 1) {
+            match deny(&self.denied.paths, doors) {
+                Ok((networks, denied)) => {
+                    tracing::info!(networks, "the file of denied networks is read");
+                    denied.into_iter().for_each(|who| notices.owe(shards, &Notice::Denied(who)));
                 }
-                Some(Err(error)) => tracing::error!(%error, "nothing has changed"),
-                None => {}
+                Err(error) => tracing::error!(%error, "nothing has changed"),
             }
         }
-    })
+    }
+}
+
+/// Reads the networks that may not connect (`--deny-file`) for these doors: how many there are, and
+/// what says of an address whether it is denied.
+///
+/// # Errors
+/// What is wrong with the file: then nothing has changed.
+pub(super) fn deny<'a>(
+    paths: impl IntoIterator<Item = &'a PathBuf>,
+    doors: &[Arc<Door>],
+) -> Result<(usize, Option<Denied>), String> {
+    let (mut count, mut denied) = (0, None);
+    for path in paths {
+        let at = |error: &dyn std::fmt::Display| format!("--deny-file {}: {error}", path.display());
+        let text = fs::read_to_string(path).map_err(|error| at(&error))?;
+        let networks = Arc::new(Networks::parse_lines(&text).map_err(|error| at(&error))?);
+        count = networks.len();
+        for door in doors {
+            denied.get_or_insert(door.deny(networks.clone()));
+        }
+    }
+    Ok((count, denied))
+}
+
+/// What all shards have to learn of.
+#[derive(Clone)]
+enum Notice {
+    Standing(Arc<Standing>),
+    Denied(Denied),
+}
+
+impl Notice {
+    fn command(&self) -> Command {
+        match self.clone() {
+            Self::Standing(standing) => Command::Review(standing),
+            Self::Denied(denied) => Command::Expel(denied),
+        }
+    }
+}
+
+/// What shards have yet to learn of: one whose queue is full has to all the same.
+#[derive(Default)]
+struct Notices(Vec<(Mailbox, Notice)>);
+
+impl Notices {
+    /// What was owed of the same kind is out of date.
+    fn owe(&mut self, shards: &[Mailbox], notice: &Notice) {
+        let same = |other: &Notice| std::mem::discriminant(other) == std::mem::discriminant(notice);
+        self.0.retain(|(_, other)| !same(other));
+        self.0.extend(shards.iter().map(|shard| (shard.clone(), notice.clone())));
+    }
+
+    fn send(&mut self) {
+        self.0.retain(|(shard, notice)| shard.send(notice.command()).is_err());
+        if !self.0.is_empty() {
+            tracing::error!(notices = self.0.len(), "full queues: revocations wait");
+        }
+    }
 }
 
 /// Has everything read again that is read at SIGHUP.
 ///
 /// # Errors
 /// What the system says.
-pub(super) fn order() -> std::io::Result<()> {
+pub(super) fn order() -> io::Result<()> {
     kill_process(getpid(), Signal::HUP).map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changed_files_are_read_once_they_have_come_to_rest() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("file");
+        let write = |text: &str| fs::write(&path, text).unwrap();
+        write("1");
+        let mut files = Files::new([&path]);
+        assert!(!files.are_due(false, 2));
+        write("22");
+        // It changes, is still for a look, changes again: only then is it still for two.
+        assert!(!files.are_due(false, 2) && !files.are_due(false, 2));
+        write("333");
+        assert!(!files.are_due(false, 2) && !files.are_due(false, 2));
+        assert!(files.are_due(false, 2) && !files.are_due(false, 2));
+        write("4444");
+        assert!(files.are_due(false, 0) && !files.are_due(false, 0));
+        write("55555");
+        assert!(files.are_due(true, 9) && !files.are_due(false, 0));
+        fs::remove_file(&path).unwrap();
+        assert!(files.are_due(false, 0));
+        assert!(!Files::new(&None).are_due(true, 0), "there is none");
+    }
 }

@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -21,7 +20,7 @@ use super::machinery::{Machinery, build, random_epoch};
 use super::memory::{self, Memory};
 use super::options::Options;
 use super::recording::Recording;
-use super::reload::{self, DenyFile};
+use super::reload::{self, Readers, Watch};
 use super::report::Info;
 use super::status::Running;
 use super::upgrade::{Inherited, Offer};
@@ -134,6 +133,7 @@ pub fn run<S: AsyncFnMut()>(
     listening: impl FnOnce(&Addresses),
 ) -> Result<(), ServerError> {
     raise_descriptor_limit();
+    let watch = Watch::new(options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut older = inherit(options)?;
     let listeners = options.listen.iter().chain(&options.admin_listen).map(|address| {
@@ -176,8 +176,13 @@ pub fn run<S: AsyncFnMut()>(
     };
     let door = Door::new(options.door.clone(), room(), running.security.clone());
     let door = Arc::new(door);
-    let deny = options.deny_file.clone().map(|path| DenyFile { path, door: door.clone() });
-    deny.as_ref().map(DenyFile::read).transpose().map_err(ServerError::Deny)?;
+    reload::deny(&options.deny_file, std::slice::from_ref(&door)).map_err(ServerError::Deny)?;
+    let readers = Readers {
+        authority: authority.clone(),
+        tls: tls.clone(),
+        doors: vec![door.clone()],
+        shards: machinery.mailboxes.clone(),
+    };
     let gate = Arc::new(Gate {
         shards: machinery.mailboxes.clone(),
         door,
@@ -200,15 +205,7 @@ pub fn run<S: AsyncFnMut()>(
         Server { drain: options.drain, exit, machinery, running, gate, guards, orders };
     runtime.block_on(async {
         let told = signals()?;
-        let mut hangups = signal(SignalKind::hangup())?;
-        let hung_up = async move || {
-            hangups.recv().await;
-        };
-        tokio::spawn(server.gate.clone().watch_keys(hung_up));
-        tokio::spawn(reload::watch(deny)?);
-        if let Some(tls) = tls {
-            tokio::spawn(tls.watch()?);
-        }
+        tokio::spawn(watch.begin(readers)?);
         let offer = options
             .upgrade
             .as_deref()

@@ -34,6 +34,9 @@ pub enum Speech {
     Echo,
 }
 
+/// Says of an address whether it is denied.
+pub type Denied = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
 /// An established connection on its way to a shard.
 #[derive(Debug)]
 pub struct Arrival {
@@ -164,6 +167,8 @@ pub enum Command {
     },
     /// Keys and revocations have changed: who is not what it was any more has to go.
     Review(Arc<Standing>),
+    /// These addresses are denied from now on: who has come from one has to go.
+    Expel(Denied),
     /// End the thread; what is left of connections is cut off.
     Stop,
 }

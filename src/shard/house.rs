@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::clock::{Now, SECOND, Timeline, UnixNanos};
 use crate::limits::{FAREWELL, HEARTBEAT_BUSY, JOIN_STALL, LINGER, MAX_RATES, SWEEP, SWEEP_SHARE};
 use crate::shard::Shard;
-use crate::shard::command::Speech;
+use crate::shard::command::{Denied, Speech};
 use crate::shard::connection::{Connection, Farewell, Phase};
 use crate::shard::departure::Ending;
 use crate::shard::report::total;
@@ -388,6 +388,16 @@ impl<E: Engine> Shard<E> {
             self.leaving.push((token, Farewell::new(reason, words)));
         }
         token.is_some()
+    }
+
+    /// Sends those away whose addresses are denied from now on.
+    pub(super) fn expel(&mut self, denied: &Denied) {
+        for (token, connection) in &self.connections {
+            if denied(connection.peer.ip()) {
+                let words = "this address is not let in any more";
+                self.leaving.push((token as u32, Farewell::new(CloseReason::Denied, words)));
+            }
+        }
     }
 
     /// Ends a connection that can't be told anything.

@@ -290,6 +290,7 @@ impl<E: Engine> Shard<E> {
                     self.judged(token, session, verdict, now);
                 }
                 Command::Review(standing) => self.review(standing, now),
+                Command::Expel(denied) => self.expel(&denied),
                 Command::Stop => self.stopping = true,
             }
         }

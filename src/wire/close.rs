@@ -60,11 +60,13 @@ pub enum CloseReason {
     NotEntitled,
     /// The operator ended it.
     Disconnected,
+    /// The operator has denied its address meanwhile.
+    Denied,
 }
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::ClientClosed,
         Self::ClientGone,
         Self::Reset,
@@ -93,6 +95,7 @@ impl CloseReason {
         Self::ConnectionLimit,
         Self::NotEntitled,
         Self::Disconnected,
+        Self::Denied,
     ];
 
     /// The code of the close frame that the server sends of its own accord; none where the client
@@ -117,6 +120,7 @@ impl CloseReason {
             Self::AuthTimeout | Self::AuthFailed | Self::AuthExpired | Self::AuthRevoked => 4500,
             Self::ConnectionLimit => 4504,
             Self::NotEntitled => 4507,
+            Self::Denied => 4508,
             Self::ClientClosed
             | Self::ClientGone
             | Self::Reset
@@ -158,6 +162,7 @@ impl CloseReason {
             Self::ConnectionLimit => "connection_limit",
             Self::NotEntitled => "not_entitled",
             Self::Disconnected => "disconnected",
+            Self::Denied => "denied",
         }
     }
 
@@ -177,6 +182,7 @@ impl CloseReason {
                 | Self::AuthRevoked
                 | Self::ConnectionLimit
                 | Self::NotEntitled
+                | Self::Denied
                 | Self::Normal
         )
     }
@@ -197,7 +203,7 @@ mod tests {
         for (n, reason) in CloseReason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, n);
         }
-        assert_eq!(CloseReason::Disconnected as usize + 1, CloseReason::ALL.len());
+        assert_eq!(CloseReason::Denied as usize + 1, CloseReason::ALL.len());
     }
 
     #[test]

@@ -149,3 +149,40 @@ fn the_lists_close_the_door() {
     let front = Front::start(&["--deny=127.0.0.0/8"]);
     assert_eq!(front.answer(get("/healthz", front.address())), "");
 }
+
+#[test]
+fn who_is_denied_meanwhile_has_to_go() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("denied");
+    std::fs::write(&path, "198.51.100.0/24\n").unwrap();
+    let front = proxied(&[&format!("--deny-file={}", path.display())]);
+    let streams = ["203.0.113.7", "203.0.113.77", "2001:db8:1::1", "192.0.2.1"]
+        .map(|address| open(&front, address).unwrap());
+    // Without an order: the file is seen to have changed.
+    std::fs::write(&path, "203.0.113.0/24\n2001:db8::/32\n").unwrap();
+    let [first, second, third, mut other] = streams;
+    for mut stream in [first, second, third] {
+        let told = rest(&mut stream);
+        assert!(told.contains("\"code\":4508") && told.contains("\"denied\""), "{told}");
+    }
+    let closed = || {
+        let page = page(&front, "/metrics");
+        crate::front::metric(&page, "broadtape_closes_total", "reason=\"denied\"")
+    };
+    assert_eq!(closed(), 3.0);
+    assert_eq!(open(&front, "203.0.113.7").err(), Some(0));
+    assert!(open(&front, "198.51.100.1").is_ok());
+    // The other goes on: it is answered.
+    let asked = [&[0x81, 0x80 | 24, 0, 0, 0, 0][..], b"{\"id\":9,\"method\":\"ping\"}"].concat();
+    assert_eq!(asked.len(), 6 + 24);
+    std::io::Write::write_all(&mut other, &asked).unwrap();
+    let (mut told, mut byte) = (Vec::new(), [0]);
+    while !told.ends_with(b"\"id\":9,\"method\":\"ping\",\"success\":true") {
+        std::io::Read::read_exact(&mut other, &mut byte).unwrap();
+        told.push(byte[0]);
+    }
+    // A file that is broken denies nobody more.
+    std::fs::write(&path, "192.0.2.0/24\nnonsense\n").unwrap();
+    front.program.hang_up();
+    assert!(open(&front, "192.0.2.1").is_ok());
+}

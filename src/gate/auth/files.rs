@@ -1,14 +1,11 @@
-//! The files of keys and of what is revoked: read whole, bounded, and watched.
+//! The files of keys and of what is revoked: read whole, and bounded.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::AuthOptions;
 use crate::limits::{KEYS_BYTES, KEYS_MAX};
 use crate::wire::grant::Standing;
 
@@ -86,38 +83,4 @@ pub(super) fn revoked(path: &Path) -> Result<Standing, KeysError> {
         revoked.insert(name.to_owned());
     }
     Ok(standing)
-}
-
-/// What shows that a file is another: where it is, how long, since when.
-type Mark = Option<(u64, u64, i64, i64)>;
-
-/// Files, and how they were when they were looked at last.
-pub(super) struct Files {
-    paths: Vec<PathBuf>,
-    marks: Mutex<Vec<Mark>>,
-}
-
-impl Files {
-    pub(super) fn new(options: &AuthOptions) -> Self {
-        let AuthOptions { keys, jwks, api_keys, revoked, .. } = options;
-        let paths: Vec<PathBuf> =
-            [keys, jwks, api_keys, revoked].into_iter().flatten().cloned().collect();
-        let marks = Mutex::new(marks(&paths));
-        Self { paths, marks }
-    }
-
-    /// Is any of them another than at the last look?
-    pub(super) fn have_changed(&self) -> bool {
-        let now = marks(&self.paths);
-        let mut before = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *before, now.clone()) != now
-    }
-}
-
-fn marks(paths: &[PathBuf]) -> Vec<Mark> {
-    let mark = |path: &PathBuf| {
-        let found = fs::metadata(path).ok()?;
-        Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
-    };
-    paths.iter().map(mark).collect()
 }

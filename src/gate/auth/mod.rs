@@ -1,8 +1,8 @@
 //! Who somebody is, and what that gives: tokens and API keys, judged.
 //!
 //! Whoever fails is told one and the same, whatever was wrong; what it was stands in the log at
-//! level debug, without the token. Keys and revocations are read anew when their files change; what
-//! can't be read changes nothing.
+//! level debug, without the token. Keys and revocations are read anew while it runs; what can't be
+//! read changes nothing.
 
 pub mod apikey;
 mod clerk;
@@ -22,7 +22,7 @@ use crate::clock::{UnixNanos, unix_now};
 use crate::shard::access::{Badge, Verdict};
 use crate::wire::grant::{Grant, Secret, Standing};
 use apikey::ApiKeys;
-use files::{Files, KeysError};
+use files::KeysError;
 use keys::Keys;
 use seats::Seats;
 use token::{Expected, TokenError};
@@ -61,7 +61,6 @@ pub struct Authority {
     options: AuthOptions,
     expected: Expected,
     known: RwLock<Arc<Known>>,
-    files: Files,
     seats: Seats,
 }
 
@@ -88,12 +87,11 @@ impl Authority {
     /// # Errors
     /// [`KeysError`]: a file that can't be read, or is wrong.
     pub fn new(options: AuthOptions) -> Result<Arc<Self>, KeysError> {
-        let files = Files::new(&options);
         let known = read(&options, &Known::default())?;
         let expected =
             Expected { audience: options.audience.clone(), issuer: options.issuer.clone() };
         let (known, seats) = (RwLock::new(Arc::new(known)), Seats::default());
-        Ok(Arc::new(Self { options, expected, known, files, seats }))
+        Ok(Arc::new(Self { options, expected, known, seats }))
     }
 
     /// What a token or an API key gives.
@@ -130,12 +128,8 @@ impl Authority {
         self.known().standing.clone()
     }
 
-    /// Reads the files again where they have changed, or are to be read in any case: what the keys
-    /// are worth from now on, where anything was read.
-    pub fn look(&self, in_any_case: bool) -> Option<Arc<Standing>> {
-        if !self.files.have_changed() && !in_any_case {
-            return None;
-        }
+    /// Reads the files again: what the keys are worth from now on, where they could be read.
+    pub fn reload(&self) -> Option<Arc<Standing>> {
         match read(&self.options, &self.known()) {
             Ok(known) => {
                 let standing = known.standing.clone();

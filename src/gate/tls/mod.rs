@@ -8,7 +8,6 @@ mod certificates;
 mod counts;
 mod self_signed;
 mod suites;
-mod watch;
 mod wire;
 
 use std::io;
@@ -136,7 +135,7 @@ impl Tls {
     }
 
     /// Reads the files again. Where they can't be used, new connections get what they got before.
-    fn reload(&self) {
+    pub fn reload(&self) {
         if self.options.self_signed {
             return tracing::info!("a self-signed certificate stays until the end");
         }

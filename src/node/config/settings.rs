@@ -198,7 +198,7 @@ pub const SETTINGS: &[Setting] = &[
 
     row(Door, "allow", List, "CIDR", "", "Networks that may connect; none: all"),
     row(Door, "deny", List, "CIDR", "", "Networks that may not: closed at once"),
-    row(Door, "deny_file", Text, "FILE|none", "none", "More of these, one a line; read again at SIGHUP"),
+    row(Door, "deny_file", Text, "FILE|none", "none", "More of these, one a line; read again when it changes and on SIGHUP, and who has come from one is closed"),
     row(Door, "max_connections", Text, "N|auto", "auto", "Connections at once; auto: as many as there are descriptors for"),
     row(Door, "max_per_address", Text, "N|none", "1000", "Connections of one address at once: an IPv4 address, an IPv6 /64; none on loopback"),
     row(Door, "pending_per_address", Text, "N|none", "128", "Handshakes and pages of one address in progress at once"),
