@@ -7,10 +7,12 @@
 use std::path::Path;
 
 use super::decimal::{Decimal, decimal};
-use super::source::{Decode, Decoded, Format, Recording, Records, Source, Stamp, Tally, last, yes};
+use super::source::{
+    CUT, Decode, Decoded, Format, Recording, Records, Source, Stamp, Tally, last, yes,
+};
 use super::time::{Date, Zone};
 use crate::clock::UnixNanos;
-use crate::wire::file::{Fault, FileError, Input, Place};
+use crate::wire::file::{Extent, Fault, FileError, Input, Place};
 use crate::wire::record::{Action, MboMsg, Side, StatusAction, StatusReason};
 
 const EXPECTED: &str = "expected `time,type,order,size,price,direction`, as in a LOBSTER message \
@@ -37,15 +39,13 @@ pub(super) fn open(recording: &Recording, path: &Path) -> Result<Box<dyn Source>
     let zone = how.zone.clone().or_else(Zone::new_york);
     let midnight = date.zip(zone.as_ref()).and_then(|(date, zone)| date.midnight(zone));
     let midnight = midnight.ok_or_else(|| recording.fault(needed))?;
-    let (input, tally) = (Input::open(path)?, Tally::default());
-    Ok(Box::new(Decoded::new(Lobster { input, symbol, midnight, tally })))
+    Ok(Box::new(Decoded::new(Lobster { input: Input::open(path)?, symbol, midnight })))
 }
 
 struct Lobster {
     input: Input,
     symbol: String,
     midnight: UnixNanos,
-    tally: Tally,
 }
 
 /// A line.
@@ -81,7 +81,7 @@ fn row(line: &[u8]) -> Result<Row, String> {
 }
 
 impl Decode for Lobster {
-    fn decode(&mut self, out: &mut Records) -> Result<bool, FileError> {
+    fn decode(&mut self, out: &mut Records, tally: &mut Tally) -> Result<bool, FileError> {
         while out.is_empty() {
             let Some(line) = self.input.line()? else { return Ok(false) };
             let number = self.input.lines();
@@ -99,11 +99,10 @@ impl Decode for Lobster {
                     if number == 1 {
                         out.push(&stamp.mapping(&self.symbol));
                     }
-                    convert(&row, &stamp, out, &mut self.tally);
+                    convert(&row, &stamp, out, tally);
                 }
                 Err(reason) if cut => {
-                    let what = "files that end within a message";
-                    self.tally.find(what, 1, || format!("line {number} {reason}"));
+                    tally.find(CUT, 1, || format!("line {number} {reason}"));
                 }
                 Err(reason) => {
                     return Err(self.input.fault(Place::Line(number), Fault::Format(reason)));
@@ -114,20 +113,8 @@ impl Decode for Lobster {
         Ok(true)
     }
 
-    fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    fn tally_mut(&mut self) -> &mut Tally {
-        &mut self.tally
-    }
-
-    fn size(&self) -> u64 {
-        self.input.size()
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.input.bytes_read()
+    fn extent(&self) -> Extent {
+        self.input.extent()
     }
 }
 

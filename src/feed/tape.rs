@@ -13,7 +13,7 @@ use super::source::{Recording, Source, Tally};
 use crate::clock::UnixNanos;
 use crate::limits::RECORD_MAX;
 use crate::tape::{Cursor, Tape, TapeError};
-use crate::wire::file::{Fault, FileError, Place};
+use crate::wire::file::{Extent, Fault, FileError, Place};
 use crate::wire::instrument::Instrument;
 use crate::wire::json::time_text;
 use crate::wire::record::{self, bytes_of, mapping};
@@ -164,13 +164,10 @@ impl Source for TapeSource {
         self.records
     }
 
-    fn size(&self) -> u64 {
-        self.tape.bytes()
-    }
-
-    fn bytes_read(&self) -> u64 {
+    fn extent(&self) -> Extent {
+        let size = self.tape.bytes();
         // Blocks may be compressed: what was read is not known to the byte.
-        self.read.min(self.tape.bytes())
+        Extent { size, read: self.read.min(size) }
     }
 
     fn tally(&self) -> Option<&Tally> {

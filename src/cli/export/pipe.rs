@@ -60,10 +60,10 @@ pub(super) fn run(
     let mut out =
         Out { sink, symbols: HashMap::default(), filter: plan.filter, times: None, records: 0 };
     let mut derived = plan.derive.then(|| Derived::new(out.filter.schemas()));
-    let mut progress = Progress::new(source.progress().1);
+    let mut progress = Progress::new(source.extent().size);
     let (mut known, mut left_out) = (0, 0);
     while source.advance().map_err(Early::Failed)? {
-        progress.note(|| source.progress().0);
+        progress.note(|| source.extent().read);
         for new in &source.instruments()[known..] {
             out.symbols.insert(new.id, new.symbol.clone());
         }

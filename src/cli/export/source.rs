@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::clock::UnixNanos;
 use crate::feed::replay::Records;
 use crate::feed::source::found_in;
-use crate::wire::file::Contents;
+use crate::wire::file::{Contents, Extent};
 use crate::wire::instrument::Instrument;
 
 /// Records in the order of their time. One kind of recording, one implementation.
@@ -32,8 +32,8 @@ pub(super) trait Source {
     /// Messages that are no market data, left out so far.
     fn skipped(&self) -> u64;
 
-    /// How much of it was read, and of how much, bytes.
-    fn progress(&self) -> (u64, u64);
+    /// How far it has been read.
+    fn extent(&self) -> Extent;
 }
 
 impl Source for Records {
@@ -61,8 +61,8 @@ impl Source for Records {
         self.skipped()
     }
 
-    fn progress(&self) -> (u64, u64) {
-        self.progress()
+    fn extent(&self) -> Extent {
+        self.extent()
     }
 }
 

@@ -69,7 +69,7 @@ impl Capture {
         }
         let framing = framing(Packets::new(vec![input])?)?;
         let capture = Packets::open(&[path.to_owned()])?;
-        let bytes = capture.size();
+        let bytes = capture.extent().size;
         let (mut streams, mut tally) = (Streams::new(framing, capture), Tally::default());
         let bar = bar(bytes);
         let (mut kept, mut numbers, mut read) = (0, None, 0_u64);
@@ -81,7 +81,7 @@ impl Capture {
         })? {
             read += 1;
             if read.is_multiple_of(BAR_EVERY) {
-                bar.set_position(streams.capture().bytes_read());
+                bar.set_position(streams.capture().extent().read);
             }
         }
         bar.finish_and_clear();

@@ -116,7 +116,7 @@ impl Report {
             return Ok(());
         }
         let mut reader = Reader::open(path)?;
-        self.bytes = reader.size();
+        self.bytes = reader.extent().size;
         self.version = reader.version();
         self.metadata = reader.metadata().is_some();
         self.dataset = reader.metadata().map(|m| m.dataset.clone()).unwrap_or_default();
@@ -134,7 +134,7 @@ impl Report {
     fn read_other(&mut self, recording: &Recording) -> Result<(), FileError> {
         let mut source = recording.open()?;
         self.format = Some(recording.format.name());
-        self.bytes = source.size();
+        self.bytes = source.extent().size;
         self.dataset = recording.format.dataset().to_owned();
         let found = if Names::are_missing(&*source) { scan(recording)? } else { Found::default() };
         self.count_all(&mut *source, found)
@@ -175,7 +175,7 @@ impl Report {
                 }
             }
             if reader.records().is_multiple_of(BAR_EVERY) {
-                bar.set_position(reader.bytes_read());
+                bar.set_position(reader.extent().read);
             }
             more = reader.advance();
         }

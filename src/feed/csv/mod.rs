@@ -13,11 +13,13 @@ use mapping::{Column, Field, Mapping, Unit};
 use super::decimal::{Decimal, decimal};
 use super::lots::whole;
 use super::quotes::Quotes;
-use super::source::{Decode, Decoded, Format, How, Lot, Recording, Records, Source, Stamp, Tally};
+use super::source::{
+    CUT, Decode, Decoded, Format, How, Lot, Recording, Records, Source, Stamp, Tally,
+};
 use super::symbols::Symbols;
 use super::time::Zone;
 use crate::clock::UnixNanos;
-use crate::wire::file::{Fault, FileError, Input, Place};
+use crate::wire::file::{Extent, Fault, FileError, Input, Place};
 use crate::wire::record::{Action, Schema, Side, UNDEF_PRICE};
 
 /// Opens a recording.
@@ -36,7 +38,7 @@ pub(super) fn open(recording: &Recording, path: &Path) -> Result<Box<dyn Source>
     let how = (*recording.how).clone();
     let (symbols, quotes) = (Symbols::default(), Quotes::default());
     let rows = Rows { mapping, schema, columns, zone, how, symbols, quotes };
-    Ok(Box::new(Decoded::new(Csv { input, rows, tally: Tally::default() })))
+    Ok(Box::new(Decoded::new(Csv { input, rows })))
 }
 
 /// Where each field stands, from 0; takes the header's line.
@@ -71,7 +73,6 @@ fn wrong(input: &Input, reason: String) -> FileError {
 struct Csv {
     input: Input,
     rows: Rows,
-    tally: Tally,
 }
 
 /// What lines are read by.
@@ -86,21 +87,20 @@ struct Rows {
 }
 
 impl Decode for Csv {
-    fn decode(&mut self, out: &mut Records) -> Result<bool, FileError> {
+    fn decode(&mut self, out: &mut Records, tally: &mut Tally) -> Result<bool, FileError> {
         while out.is_empty() {
             let Some(line) = self.input.line()? else { return Ok(false) };
             let text = std::str::from_utf8(&self.input.data()[..line.length]);
             let number = self.input.lines();
             let told = match text.map_err(|error| error.to_string()) {
                 Ok("") => Ok(()),
-                Ok(text) => self.rows.take(text, number, out, &mut self.tally),
+                Ok(text) => self.rows.take(text, number, out, tally),
                 Err(reason) => Err(reason),
             };
             let cut = line.taken == line.length && number > 2;
             match told {
                 Err(reason) if cut => {
-                    let what = "files that end within a message";
-                    self.tally.find(what, 1, || format!("line {number}: {reason}"));
+                    tally.find(CUT, 1, || format!("line {number}: {reason}"));
                 }
                 told => told.map_err(|reason| wrong(&self.input, reason))?,
             }
@@ -109,20 +109,8 @@ impl Decode for Csv {
         Ok(true)
     }
 
-    fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    fn tally_mut(&mut self) -> &mut Tally {
-        &mut self.tally
-    }
-
-    fn size(&self) -> u64 {
-        self.input.size()
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.input.bytes_read()
+    fn extent(&self) -> Extent {
+        self.input.extent()
     }
 }
 

@@ -12,7 +12,7 @@ use super::pcap::Capture;
 use super::pcap::framing::Framing;
 use super::pcap::stream::{Streams, Turn};
 use super::source::{Decode, Decoded, Format, Recording, Records, Source, Stamp, Tally};
-use crate::wire::file::FileError;
+use crate::wire::file::{Extent, FileError};
 
 /// Message protocols of IEX-TP: TOPS 1.6, DEEP 1.0.
 const PROTOCOLS: [u16; 2] = [0x8003, 0x8004];
@@ -24,36 +24,22 @@ const PROTOCOLS: [u16; 2] = [0x8003, 0x8004];
 pub(super) fn open(recording: &Recording) -> Result<Box<dyn Source>, FileError> {
     let capture = Capture::open(&recording.paths)?;
     let streams = Streams::new(Framing::IexTp, capture);
-    let (convert, tally) = (Converter::default(), Tally::default());
-    Ok(Box::new(Decoded::new(Iex { streams, convert, tally })))
+    Ok(Box::new(Decoded::new(Iex { streams, convert: Converter::default() })))
 }
 
 struct Iex {
     streams: Streams,
     convert: Converter,
-    tally: Tally,
 }
 
 impl Decode for Iex {
-    fn decode(&mut self, out: &mut Records) -> Result<bool, FileError> {
-        let Self { streams, convert, tally } = self;
+    fn decode(&mut self, out: &mut Records, tally: &mut Tally) -> Result<bool, FileError> {
+        let Self { streams, convert } = self;
         streams.try_read(tally, |turn, tally| packet(&turn, convert, out, tally))
     }
 
-    fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    fn tally_mut(&mut self) -> &mut Tally {
-        &mut self.tally
-    }
-
-    fn size(&self) -> u64 {
-        self.streams.capture().size()
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.streams.capture().bytes_read()
+    fn extent(&self) -> Extent {
+        self.streams.capture().extent()
     }
 }
 

@@ -16,11 +16,11 @@ use orders::TooMany;
 use super::pcap::Capture;
 use super::pcap::framing::Framing;
 use super::pcap::stream::{Streams, Turn};
-use super::source::{Decode, Decoded, Format, Recording, Records, Source, Stamp, Tally};
+use super::source::{CUT, Decode, Decoded, Format, Recording, Records, Source, Stamp, Tally};
 use super::time::{Date, Zone};
 use crate::clock::UnixNanos;
 use crate::limits::ORDERS_MAX;
-use crate::wire::file::{Fault, FileError, Input, Place};
+use crate::wire::file::{Extent, Fault, FileError, Input, Place};
 
 /// Opens a recording.
 ///
@@ -34,7 +34,7 @@ pub(super) fn open(recording: &Recording) -> Result<Box<dyn Source>, FileError> 
         inputs.push(Input::open(path)?);
     }
     let day = Day { date: recording.how.date, zone, midnight: None };
-    let (convert, tally) = (Converter::default(), Tally::default());
+    let convert = Converter::default();
     if let [input] = &mut inputs[..]
         && !Capture::is_one(input)?
     {
@@ -43,11 +43,11 @@ pub(super) fn open(recording: &Recording) -> Result<Box<dyn Source>, FileError> 
         let midnight = day.date.and_then(|date| date.midnight(&day.zone));
         let midnight = midnight.ok_or_else(|| recording.fault(needed))?;
         let input = inputs.remove(0);
-        let framed = Framed { input, messages: 0, midnight, convert, tally };
+        let framed = Framed { input, messages: 0, midnight, convert };
         return Ok(Box::new(Decoded::new(framed)));
     }
     let streams = Streams::new(Framing::Mold, Capture::new(inputs)?);
-    Ok(Box::new(Decoded::new(Captured { streams, day, convert, tally })))
+    Ok(Box::new(Decoded::new(Captured { streams, day, convert })))
 }
 
 /// Refuses what does not begin with a message of ITCH.
@@ -112,11 +112,10 @@ struct Framed {
     messages: u64,
     midnight: UnixNanos,
     convert: Converter,
-    tally: Tally,
 }
 
 impl Decode for Framed {
-    fn decode(&mut self, out: &mut Records) -> Result<bool, FileError> {
+    fn decode(&mut self, out: &mut Records, tally: &mut Tally) -> Result<bool, FileError> {
         while out.is_empty() {
             let place = Place::Message { number: self.messages + 1, byte: self.input.consumed() };
             let mut need = 2;
@@ -129,11 +128,11 @@ impl Decode for Framed {
                 return wrong(format!("its length is {}; the longest has {LONGEST}", need - 2));
             }
             if !self.input.fill(need)? {
-                self.say_cut(place, need);
+                self.say_cut(place, need, tally);
                 return Ok(false);
             }
             let (times, number) = ((self.midnight, None), self.messages + 1);
-            let Self { input, convert, tally, .. } = self;
+            let Self { input, convert, .. } = self;
             let message = &input.data()[2..need];
             if let Err(reason) = take(message, times, number, convert, out, tally) {
                 return Err(self.input.fault(place, Fault::Format(reason)));
@@ -144,30 +143,16 @@ impl Decode for Framed {
         Ok(true)
     }
 
-    fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    fn tally_mut(&mut self) -> &mut Tally {
-        &mut self.tally
-    }
-
-    fn size(&self) -> u64 {
-        self.input.size()
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.input.bytes_read()
+    fn extent(&self) -> Extent {
+        self.input.extent()
     }
 }
 
 impl Framed {
-    fn say_cut(&mut self, place: Place, need: usize) {
+    fn say_cut(&self, place: Place, need: usize, tally: &mut Tally) {
         let have = self.input.data().len();
         if have > 0 {
-            self.tally.find("files that end within a message", 1, || {
-                format!("{place}{have} of {need} bytes")
-            });
+            tally.find(CUT, 1, || format!("{place}{have} of {need} bytes"));
         }
     }
 }
@@ -177,29 +162,16 @@ struct Captured {
     streams: Streams,
     day: Day,
     convert: Converter,
-    tally: Tally,
 }
 
 impl Decode for Captured {
-    fn decode(&mut self, out: &mut Records) -> Result<bool, FileError> {
-        let Self { streams, day, convert, tally } = self;
+    fn decode(&mut self, out: &mut Records, tally: &mut Tally) -> Result<bool, FileError> {
+        let Self { streams, day, convert } = self;
         streams.try_read(tally, |turn, tally| packet(&turn, day, convert, out, tally))
     }
 
-    fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    fn tally_mut(&mut self) -> &mut Tally {
-        &mut self.tally
-    }
-
-    fn size(&self) -> u64 {
-        self.streams.capture().size()
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.streams.capture().bytes_read()
+    fn extent(&self) -> Extent {
+        self.streams.capture().extent()
     }
 }
 

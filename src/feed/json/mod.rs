@@ -23,9 +23,9 @@ use event::Event;
 use line::{Line, line};
 
 use super::lots::Lots;
-use super::source::{Decode, Decoded, Format, Recording, Records, Source, Stamp, Tally};
+use super::source::{CUT, Decode, Decoded, Format, Recording, Records, Source, Stamp, Tally};
 use crate::clock::UnixNanos;
-use crate::wire::file::{Fault, FileError, Input, Place};
+use crate::wire::file::{Extent, Fault, FileError, Input, Place};
 
 /// Opens a recording, which is looked through for the lots of its sizes.
 ///
@@ -54,8 +54,7 @@ pub(super) fn open(recording: &Recording, path: &Path) -> Result<Box<dyn Source>
         _ => InstrumentClass::FxSpot,
     };
     let lines = Lines { input: Input::open(path)?, ..measured };
-    let (convert, tally) = (Converter::new(lots, class), Tally::default());
-    Ok(Box::new(Decoded::new(Json { lines, convert, tally })))
+    Ok(Box::new(Decoded::new(Json { lines, convert: Converter::new(lots, class) })))
 }
 
 /// The lines of a recording.
@@ -122,12 +121,11 @@ impl Lines {
 struct Json {
     lines: Lines,
     convert: Converter,
-    tally: Tally,
 }
 
 impl Decode for Json {
-    fn decode(&mut self, out: &mut Records) -> Result<bool, FileError> {
-        let Self { lines, convert, tally } = self;
+    fn decode(&mut self, out: &mut Records, tally: &mut Tally) -> Result<bool, FileError> {
+        let Self { lines, convert } = self;
         let publisher = lines.format.publisher();
         while out.is_empty() {
             let read = lines.next(|event, time, _| {
@@ -145,8 +143,7 @@ impl Decode for Json {
                 Read::End => return Ok(false),
                 Read::Torn(reason) if lines.is_over()? => {
                     let number = lines.input.lines();
-                    let what = "files that end within a message";
-                    tally.find(what, 1, || format!("line {number}: {reason}"));
+                    tally.find(CUT, 1, || format!("line {number}: {reason}"));
                     return Ok(false);
                 }
                 Read::Torn(reason) | Read::Wrong(reason) => return Err(lines.wrong(reason)),
@@ -155,19 +152,7 @@ impl Decode for Json {
         Ok(true)
     }
 
-    fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    fn tally_mut(&mut self) -> &mut Tally {
-        &mut self.tally
-    }
-
-    fn size(&self) -> u64 {
-        self.lines.input.size()
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.lines.input.bytes_read()
+    fn extent(&self) -> Extent {
+        self.lines.input.extent()
     }
 }

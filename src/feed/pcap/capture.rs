@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::block::{BEGIN, Container, Step};
 use super::packet::{Payload, payload};
 use crate::clock::UnixNanos;
-use crate::wire::file::{Fault, FileError, Input, Place};
+use crate::wire::file::{Extent, Fault, FileError, Input, Place};
 
 /// Open captures.
 pub struct Capture {
@@ -117,14 +117,9 @@ impl Capture {
         FileError { file, place, fault: Fault::Format(reason) }
     }
 
-    /// Bytes of all files, as they are stored.
-    pub fn size(&self) -> u64 {
-        self.files.iter().map(|file| file.input.size()).sum()
-    }
-
-    /// Bytes read of them.
-    pub fn bytes_read(&self) -> u64 {
-        self.files.iter().map(|file| file.input.bytes_read()).sum()
+    /// How far its files have been read.
+    pub fn extent(&self) -> Extent {
+        self.files.iter().map(|file| file.input.extent()).sum()
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::binary_heap::PeekMut;
 
 use crate::clock::UnixNanos;
 use crate::feed::source::{Recording, Source};
-use crate::wire::file::FileError;
+use crate::wire::file::{Extent, FileError};
 use crate::wire::record::{self, UNDEF_TIMESTAMP};
 
 /// Files, each at a record of its own. The next record is that of the file with the smallest key; a
@@ -109,14 +109,9 @@ impl Merge {
         &self.sources
     }
 
-    /// Bytes of all files, as they are stored.
-    pub(super) fn size(&self) -> u64 {
-        self.sources.iter().map(|source| source.size()).sum()
-    }
-
-    /// Bytes that were read of them.
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.sources.iter().map(|source| source.bytes_read()).sum()
+    /// How far all files have been read.
+    pub(super) fn extent(&self) -> Extent {
+        self.sources.iter().map(|source| source.extent()).sum()
     }
 
     /// What they are.

@@ -103,7 +103,7 @@ impl Replay {
         if known.len() > INSTRUMENTS_MAX {
             return Err(ReplayError::TooMany { count: known.len(), max: INSTRUMENTS_MAX });
         }
-        let total = AtomicU64::new(merge.size());
+        let total = AtomicU64::new(merge.extent().size);
         let window = (options.from.unwrap_or(0), options.to.unwrap_or(u64::MAX));
         let span = span_of(&merge).map(|(from, to)| (from.max(window.0), to.min(window.1)));
         let progress = Arc::new(Progress { total, span, ..Progress::default() });
@@ -260,7 +260,7 @@ impl Replay {
         self.progress.records.store(self.played, Ordering::Relaxed);
         self.progress.time.store(self.newest, Ordering::Relaxed);
         self.progress.skipped.store(self.skipped, Ordering::Relaxed);
-        self.progress.bytes.store(self.merge.bytes_read(), Ordering::Relaxed);
+        self.progress.bytes.store(self.merge.extent().read, Ordering::Relaxed);
     }
 }
 

@@ -12,7 +12,7 @@ use super::options::ReplayError;
 use super::scan;
 use crate::clock::UnixNanos;
 use crate::feed::source::{How, Recording};
-use crate::wire::file::{Contents, FileError, Span};
+use crate::wire::file::{Contents, Extent, FileError, Span};
 use crate::wire::instrument::Instrument;
 use crate::wire::record::{Schema, rtype, rtype_of};
 
@@ -135,9 +135,9 @@ impl Records {
         self.skipped
     }
 
-    /// Bytes that were read of the files, and bytes of all.
-    pub fn progress(&self) -> (u64, u64) {
-        (self.merge.bytes_read(), self.merge.size())
+    /// How far the files have been read.
+    pub fn extent(&self) -> Extent {
+        self.merge.extent()
     }
 }
 

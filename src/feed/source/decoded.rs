@@ -3,29 +3,21 @@
 use dbn::HasRType;
 
 use super::{Source, Tally};
-use crate::wire::file::FileError;
+use crate::wire::file::{Extent, FileError};
 use crate::wire::json::time_text;
 use crate::wire::record::{self, UNDEF_TIMESTAMP, bytes_of, rtype};
 
 /// Turns the messages of a format into records.
 pub(crate) trait Decode: Send {
-    /// Reads on, by whole messages, until records have come; false at the end.
+    /// Reads on, by whole messages, until records have come; false at the end. What the messages
+    /// became is counted in `tally`.
     ///
     /// # Errors
     /// [`FileError`] where it can't be read on.
-    fn decode(&mut self, out: &mut Records) -> Result<bool, FileError>;
+    fn decode(&mut self, out: &mut Records, tally: &mut Tally) -> Result<bool, FileError>;
 
-    /// What its messages became.
-    fn tally(&self) -> &Tally;
-
-    /// The same, to be added to.
-    fn tally_mut(&mut self) -> &mut Tally;
-
-    /// Bytes of its files, as they are stored.
-    fn size(&self) -> u64;
-
-    /// Bytes read of them so far, as they are stored.
-    fn bytes_read(&self) -> u64;
+    /// How far it has read its files.
+    fn extent(&self) -> Extent;
 }
 
 /// Bare records on their way out of a decoder, oldest first.
@@ -86,6 +78,8 @@ impl Records {
 pub(crate) struct Decoded<D> {
     decoder: D,
     records: Records,
+    /// What its messages became.
+    tally: Tally,
     count: u64,
     /// The newest time so far.
     newest: u64,
@@ -96,8 +90,8 @@ pub(crate) struct Decoded<D> {
 
 impl<D: Decode> Decoded<D> {
     pub(crate) fn new(decoder: D) -> Self {
-        let records = Records::default();
-        Self { decoder, records, count: 0, newest: 0, ended: false, failed: None }
+        let (records, tally) = (Records::default(), Tally::default());
+        Self { decoder, records, tally, count: 0, newest: 0, ended: false, failed: None }
     }
 
     /// Counts times that go back. The order stays that of the file.
@@ -108,7 +102,7 @@ impl<D: Decode> Decoded<D> {
         }
         if time < self.newest {
             let (count, newest) = (self.count, self.newest);
-            self.decoder.tally_mut().find("times that go back", 1, || {
+            self.tally.find("times that go back", 1, || {
                 format!("record {count}: {} after {}", time_text(time), time_text(newest))
             });
         }
@@ -123,7 +117,7 @@ impl<D: Decode> Source for Decoded<D> {
             if self.ended {
                 return self.failed.take().map_or(Ok(false), Err);
             }
-            match self.decoder.decode(&mut self.records) {
+            match self.decoder.decode(&mut self.records, &mut self.tally) {
                 Ok(more) => self.ended = !more,
                 Err(error) => (self.ended, self.failed) = (true, Some(error)),
             }
@@ -148,15 +142,11 @@ impl<D: Decode> Source for Decoded<D> {
         self.count
     }
 
-    fn size(&self) -> u64 {
-        self.decoder.size()
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.decoder.bytes_read()
+    fn extent(&self) -> Extent {
+        self.decoder.extent()
     }
 
     fn tally(&self) -> Option<&Tally> {
-        Some(self.decoder.tally())
+        Some(&self.tally)
     }
 }

@@ -23,11 +23,12 @@ pub use folder::{FolderError, found_in};
 pub use format::Format;
 pub use how::{How, HowError, Lot};
 pub(super) use stamp::{Stamp, last, yes};
+pub(super) use tally::CUT;
 pub use tally::{Finding, Tally};
 
 use super::{csv, iex, itch, json, lobster, tape};
 use crate::clock::UnixNanos;
-use crate::wire::file::{Fault, FileError, Place, Reader};
+use crate::wire::file::{Extent, Fault, FileError, Place, Reader};
 
 /// A recording that is read record by record.
 pub trait Source: Send {
@@ -61,11 +62,8 @@ pub trait Source: Send {
     /// Records so far, the one it stands at included.
     fn records(&self) -> u64;
 
-    /// Bytes of its files, as they are stored.
-    fn size(&self) -> u64;
-
-    /// Bytes read of them so far, as they are stored.
-    fn bytes_read(&self) -> u64;
+    /// How far it has read its files.
+    fn extent(&self) -> Extent;
 
     /// What its messages became, where it holds others than records.
     fn tally(&self) -> Option<&Tally> {
@@ -101,12 +99,8 @@ impl Source for Reader {
         Self::records(self)
     }
 
-    fn size(&self) -> u64 {
-        Self::size(self)
-    }
-
-    fn bytes_read(&self) -> u64 {
-        Self::bytes_read(self)
+    fn extent(&self) -> Extent {
+        Self::extent(self)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use crate::limits::FINDINGS_SHOWN;
 
+/// The finding of a file that lacks its end: what came before counts.
+pub(in crate::feed) const CUT: &str = "files that end within a message";
+
 /// The counts of one recording. Kinds and reasons are few and fixed, so they are searched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

@@ -1,6 +1,7 @@
 //! A recorded file of any format as a window of decompressed bytes, with what errors and progress
 //! bars say of it.
 
+use std::iter::Sum;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,24 @@ pub struct Input {
     read: Arc<AtomicU64>,
     size: u64,
     lines: u64,
+}
+
+/// Bytes of files, as they are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Of them all.
+    pub size: u64,
+    /// Of what has been read.
+    pub read: u64,
+}
+
+impl Sum for Extent {
+    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
+        each.fold(Self::default(), |all, one| Self {
+            size: all.size + one.size,
+            read: all.read + one.read,
+        })
+    }
 }
 
 /// A line that stands at the start of the window.
@@ -146,14 +165,9 @@ impl Input {
         &self.name
     }
 
-    /// Bytes of the file, as it is stored.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Bytes read of it so far, as it is stored.
-    pub fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+    /// How far it has been read.
+    pub fn extent(&self) -> Extent {
+        Extent { size: self.size, read: self.read.load(Ordering::Relaxed) }
     }
 }
 

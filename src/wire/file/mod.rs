@@ -32,7 +32,7 @@ pub use contents::{Contents, Span};
 pub use draft::{Draft, WriteError};
 pub use fault::{Fault, FileError, Place};
 pub use form::{Forms, VERSIONS, bare_length};
-pub use input::{Input, Line};
+pub use input::{Extent, Input, Line};
 pub use write::{Compression, Encoder, Writer};
 
 use super::record::{HEADER, length};
@@ -224,14 +224,9 @@ impl Reader {
         self.records
     }
 
-    /// Bytes of the file, as it is stored.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Bytes read of the file so far, as it is stored.
-    pub fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+    /// How far the file has been read.
+    pub fn extent(&self) -> Extent {
+        Extent { size: self.size, read: self.read.load(Ordering::Relaxed) }
     }
 }
 
