@@ -53,7 +53,6 @@ const SEVERAL: &[(&str, &[&str], &str)] = &[
     ("tokio", &["gate", "node", "shard", "feed", "cli"], "the control plane; answers to commands"),
     ("toml", &["node", "feed", "gate"], "settings, scenarios and keys are files that people write"),
     ("tokio_rustls", &["gate", "cli"], "handshakes go where tokio goes"),
-    ("toml", &["node", "feed"], "settings and scenarios are files that people write"),
     ("tracing", &[], "a thing is logged where it happens"),
     ("zeroize", &["wire", "gate", "cli"], "secrets are wiped wherever they were"),
     ("zerocopy", &["wire", "ring", "tape"], "records and headers are read and written in place"),
@@ -94,7 +93,7 @@ fn dependencies(manifest: &toml::Table) -> Vec<String> {
 }
 
 fn files_that_name<'a>(name: &str, sources: &'a [Source]) -> Vec<&'a str> {
-    let names = |s: &&Source| s.text.contains(name) && is_named(name, &s.tokens());
+    let names = |s: &&Source| s.text.contains(name) && is_named(name, s.tokens());
     let is_test = |s: &&Source| s.path.contains("/tests/") || s.path.ends_with("/tests.rs");
     let program = sources.iter().filter(|s| !is_test(s));
     program.filter(names).map(|s| s.path.as_str()).collect()

@@ -34,7 +34,7 @@ fn of(source: &Source) -> Vec<String> {
         return vec![format!("{}: `{from}` has no place in tests/tree/layers.rs", source.path)];
     };
     let depth = path.len() - usize::from(path.last() == Some(&"mod"));
-    let named = references(&source.tokens(), depth);
+    let named = references(source.tokens(), depth);
     let is_stage = |to: &str| MAY_NAME.iter().any(|(name, _)| *name == to);
     let refused = |to: &String| to != from && is_stage(to) && !allowed.contains(&to.as_str());
     let what =

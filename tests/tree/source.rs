@@ -1,5 +1,6 @@
 //! The project's own text files, and the tokens of the Rust ones.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ pub(crate) struct Source {
     pub(crate) path: String,
     /// What it holds.
     pub(crate) text: String,
+    tokens: OnceCell<Vec<Token>>,
 }
 
 impl Source {
@@ -23,7 +25,11 @@ impl Source {
     }
 
     /// Its tokens: comments are gone, strings are single tokens.
-    pub(crate) fn tokens(&self) -> Vec<Token> {
+    pub(crate) fn tokens(&self) -> &[Token] {
+        self.tokens.get_or_init(|| self.tokenize())
+    }
+
+    fn tokenize(&self) -> Vec<Token> {
         let stream: TokenStream = match self.text.parse() {
             Ok(stream) => stream,
             Err(error) => panic!("{}: {error}", self.path),
@@ -112,12 +118,12 @@ fn walk(folder: &Path, out: &mut Vec<Source>) {
             && let Ok(text) = fs::read_to_string(&path)
         {
             let path = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
-            out.push(Source { path, text });
+            out.push(Source { path, text, tokens: OnceCell::new() });
         }
     }
 }
 
 /// A source for a test of a rule.
 pub(crate) fn fake(path: &str, text: &str) -> Source {
-    Source { path: path.to_owned(), text: text.to_owned() }
+    Source { path: path.to_owned(), text: text.to_owned(), tokens: OnceCell::new() }
 }
