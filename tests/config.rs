@@ -166,7 +166,7 @@ fn a_wrong_value_names_itself_its_setting_and_its_origin() {
         ("allow", "10.0.0.0/33", "192.0.2.0/24"),
         ("deny", "everybody", "192.0.2.0/24"),
         ("deny_file", "", "the path of a file"),
-        ("admin_listen", "0.0.0.0:9090", "on loopback"),
+        ("admin_listen", "0.0.0.0:9090", "beyond loopback"),
         ("admin_listen", "9090", "127.0.0.1:9090"),
         ("public_metrics", "maybe", "or auto"),
         ("max_connections", "0", "from 1 to 10000000, or auto"),

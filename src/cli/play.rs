@@ -2,6 +2,7 @@
 //! to end.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -84,7 +85,10 @@ pub(super) fn scenario(name: &str) -> Result<Scenario, Early> {
 fn say(scheme: &str, addresses: &Addresses) {
     let mut out = io::stdout().lock();
     let public = addresses.public.iter().map(|a| format!("listening on {scheme}://{a}"));
-    let admin = addresses.admin.iter().map(|a| format!("operators on http://{a}"));
+    // Those of this machine need no encryption.
+    let scheme_of =
+        |a: &SocketAddr| if a.ip().to_canonical().is_loopback() { "http" } else { scheme };
+    let admin = addresses.admin.iter().map(|a| format!("operators on {}://{a}", scheme_of(a)));
     let written = public.chain(admin).try_for_each(|line| writeln!(out, "{line}"));
     if let Err(error) = written.and_then(|()| out.flush()) {
         tracing::warn!(%error, "standard output is gone");

@@ -45,6 +45,8 @@ pub enum Event {
     Order,
     /// An order that was not right.
     OrderRefused,
+    /// The operator's listener was asked for something without a token that gives admin.
+    NoOperator,
     /// A token or an API key that is not accepted.
     Auth,
     /// More connections than a subject may have.
@@ -53,7 +55,7 @@ pub enum Event {
 
 impl Event {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Denied,
         Self::Connections,
         Self::ConnectionsOfAddress,
@@ -70,6 +72,7 @@ impl Event {
         Self::TakenOver,
         Self::Order,
         Self::OrderRefused,
+        Self::NoOperator,
         Self::Auth,
         Self::ConnectionsOfSubject,
     ];
@@ -93,6 +96,7 @@ impl Event {
             Self::TakenOver => "taken_over",
             Self::Order => "order",
             Self::OrderRefused => "order_refused",
+            Self::NoOperator => "no_operator",
             Self::Auth => "auth_failed",
             Self::ConnectionsOfSubject => "too_many_connections",
         }

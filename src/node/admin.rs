@@ -1,7 +1,8 @@
 //! The operator's own listener (`--admin-listen`): figures, sessions, and orders.
 //!
 //! An order is a POST with a header that no form of another site can send: `X-Broadtape-Order`, or
-//! the content type JSON. Bodies are not read.
+//! the content type JSON. Bodies are not read. Beyond loopback each request but for health carries
+//! a token that gives `admin`.
 
 use std::sync::Arc;
 
@@ -37,6 +38,10 @@ pub(super) struct Admin {
 
 impl Pages for Admin {
     async fn answer(&self, request: Request<()>, caller: &Caller) -> Response<Body> {
+        if let Some((reason, answer)) = http::no_operator(&request) {
+            self.running.security.note(Event::NoOperator, caller, &reason);
+            return answer;
+        }
         let Some(order) = order(request.uri().path()) else {
             return http::answer(&request, &self.running, Scope::Operator).await;
         };

@@ -3,7 +3,9 @@
 mod admin;
 pub mod config;
 mod engine;
+mod gates;
 pub mod http;
+mod listeners;
 mod machinery;
 mod memory;
 pub mod options;

@@ -61,6 +61,13 @@ pub struct Options {
     pub recordings: Option<RecordingsOptions>,
 }
 
+impl Options {
+    /// Is the operator's listener reached from other machines? Then operators show tokens.
+    pub fn admin_is_exposed(&self) -> bool {
+        self.admin_listen.is_some_and(|address| !address.ip().to_canonical().is_loopback())
+    }
+}
+
 /// Where recordings are, and where copies of them are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingsOptions {

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,18 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::admin::Admin;
+use super::gates::Gates;
 use super::http::Scope;
+pub use super::listeners::Addresses;
+use super::listeners::Listeners;
 use super::machinery::{Machinery, build, random_epoch};
 use super::memory::{self, Memory};
 use super::options::Options;
 use super::recording::Recording;
-use super::reload::{self, Readers, Watch};
+use super::reload::Watch;
 use super::report::Info;
 use super::status::Running;
-use super::upgrade::{Inherited, Offer};
+use super::upgrade::Offer;
 use super::watchdog::Watchdog;
 use crate::clock::unix_now;
 use crate::feed::Feed;
@@ -31,8 +33,8 @@ use crate::feed::publisher::FeedEvent;
 use crate::gate::auth::Authority;
 use crate::gate::auth::files::KeysError;
 use crate::gate::tls::{Tls, TlsError};
-use crate::gate::{self, Door, DoorRules, Gate, Names, journal};
-use crate::limits::{DESCRIPTORS_RESERVED, DRAIN_PER_CONNECTION, OPERATORS_MAX, WATCH};
+use crate::gate::{Gate, journal};
+use crate::limits::{DRAIN_PER_CONNECTION, WATCH};
 use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::supervise::Hopeless;
@@ -135,24 +137,20 @@ pub fn run<S: AsyncFnMut()>(
     raise_descriptor_limit();
     let watch = Watch::new(options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut older = inherit(options)?;
-    let listeners = options.listen.iter().chain(&options.admin_listen).map(|address| {
-        let inherited = older.as_mut().and_then(|older| older.take(*address));
-        inherited.map_or_else(|| listen(*address), Ok)
-    });
-    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-    let addresses = addresses(&listeners, options.admin_listen.is_some())?;
+    let listeners = Listeners::bind(options)?;
+    let addresses = listeners.addresses.clone();
     let tls = options.tls.clone();
-    let tls = tls.map(|tls| Tls::new(tls, &addresses.public).map(Arc::new)).transpose()?;
+    let tls = tls.map(|tls| Tls::new(tls, &addresses.all()).map(Arc::new)).transpose()?;
     let (epoch, exit) = (random_epoch()?, program.exit);
     let directory = Arc::new(Directory::default());
     let recording = Recording::claim(options, epoch)?;
     let origin = recording.origin(epoch);
-    let authority = match options.auth.required {
+    let authority = match options.auth.required || options.admin_is_exposed() {
         true => Some(Authority::new(options.auth.clone())?),
         false => None,
     };
-    let doorkeeper = authority.as_ref().map(Authority::doorkeeper).transpose()?;
+    let judge = authority.as_ref().filter(|_| options.auth.required);
+    let doorkeeper = judge.map(Authority::doorkeeper).transpose()?;
     let machinery = build(options, program, &directory, recording, origin, doorkeeper)?;
     let listen = addresses.public.clone();
     let version = env!("CARGO_PKG_VERSION");
@@ -172,53 +170,20 @@ pub fn run<S: AsyncFnMut()>(
         library: machinery.recordings.as_ref().map(|recordings| recordings.library.clone()),
         downloads: Arc::default(),
         scope: if options.public_metrics { Scope::All } else { Scope::Public },
-        tls: tls.clone(),
+        tls,
     };
-    let door = Door::new(options.door.clone(), room(), running.security.clone());
-    let door = Arc::new(door);
-    reload::deny(&options.deny_file, std::slice::from_ref(&door)).map_err(ServerError::Deny)?;
-    let readers = Readers {
-        authority: authority.clone(),
-        tls: tls.clone(),
-        doors: vec![door.clone()],
-        shards: machinery.mailboxes.clone(),
-    };
-    let gate = Arc::new(Gate {
-        shards: machinery.mailboxes.clone(),
-        door,
-        pages: running.clone(),
-        tls: tls.clone(),
-        handshake: options.handshake,
-        authority,
-        echo: options.enable_echo,
-        draining: AtomicBool::new(false),
-        refusing: running.memory.refusing.clone(),
-        sessions: AtomicU64::new(0),
-        names: Names::default(),
-        waiting: Arc::default(),
-        refusals: running.refusals.clone(),
-    });
     let orders = Arc::new(Notify::new());
-    let admin = admin_gate(options, &running, &orders);
+    let Gates { public: gate, admin, readers } = Gates::new(options, &running, authority, &orders)?;
     let guards = Guards::new(options.shards, &running.memory);
     let mut server =
         Server { drain: options.drain, exit, machinery, running, gate, guards, orders };
     runtime.block_on(async {
         let told = signals()?;
         tokio::spawn(watch.begin(readers)?);
-        let offer = options
-            .upgrade
-            .as_deref()
-            .map(|path| Offer::new(path, &listeners).map_err(|error| upgrade_failed(path, error)));
-        let offer = offer.transpose()?;
+        let offer = listeners.offer(options)?;
         listening(&addresses);
-        if let Some(Err(error)) = older.map(Inherited::ready) {
-            tracing::warn!(%error, "the older process is gone already");
-        }
-        let mut listeners = listeners;
-        if let Some((admin, listener)) =
-            admin.zip(listeners.split_off(addresses.public.len()).pop())
-        {
+        let (listeners, operators) = listeners.begin();
+        if let Some((admin, listener)) = admin.zip(operators) {
             tokio::spawn(admin.accept(listener));
         }
         server.serve(listeners, offer, told).await
@@ -228,20 +193,6 @@ pub fn run<S: AsyncFnMut()>(
     Ok(())
 }
 
-/// What an older process hands over, where one waits.
-fn inherit(options: &Options) -> Result<Option<Inherited>, ServerError> {
-    let Some(path) = &options.upgrade else { return Ok(None) };
-    Inherited::from(path).map_err(|error| upgrade_failed(path, error))
-}
-
-fn upgrade_failed(path: &Path, error: io::Error) -> ServerError {
-    ServerError::Upgrade { path: path.to_owned(), error }
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    gate::listen(address).map_err(|error| ServerError::Listen { address, error })
-}
-
 /// As many descriptors as the system lets us have: a connection takes one.
 fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
@@ -249,55 +200,6 @@ fn raise_descriptor_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files can't be raised");
     }
-}
-
-/// Where a server listens.
-#[derive(Clone, Debug)]
-pub struct Addresses {
-    /// For everybody.
-    pub public: Vec<SocketAddr>,
-    /// For the operator.
-    pub admin: Option<SocketAddr>,
-}
-
-/// Those of bound listeners, of which the last may be the operator's.
-fn addresses(listeners: &[TcpListener], has_admin: bool) -> io::Result<Addresses> {
-    let all = listeners.iter().map(TcpListener::local_addr);
-    let mut public = all.collect::<io::Result<Vec<_>>>()?;
-    let admin = if has_admin { public.pop() } else { None };
-    Ok(Addresses { public, admin })
-}
-
-/// The gate of the operator's listener: it has no shards, and so no streams, and no limits but one.
-fn admin_gate(
-    options: &Options,
-    running: &Running,
-    orders: &Arc<Notify>,
-) -> Option<Arc<Gate<Admin>>> {
-    options.admin_listen?;
-    let rules = DoorRules::of_sites(options.door.sites.clone());
-    let door = Door::new(rules, OPERATORS_MAX, running.security.clone());
-    Some(Arc::new(Gate {
-        shards: Vec::new(),
-        door: Arc::new(door),
-        pages: Admin { running: running.clone(), drain: orders.clone() },
-        tls: None,
-        handshake: options.handshake,
-        authority: None,
-        echo: false,
-        draining: AtomicBool::new(false),
-        refusing: Arc::default(),
-        sessions: AtomicU64::new(0),
-        names: Names::default(),
-        waiting: Arc::default(),
-        refusals: running.refusals.clone(),
-    }))
-}
-
-/// Connections that there are descriptors for.
-fn room() -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| n as usize);
-    descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(descriptors / 2)
 }
 
 /// Why a server stops serving.

@@ -9,6 +9,7 @@ mod entitled;
 mod journal;
 mod live;
 mod minted;
+mod operator;
 #[path = "../program/mod.rs"]
 mod program;
 mod secrecy;

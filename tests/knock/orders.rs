@@ -200,7 +200,7 @@ fn a_listener_for_operators_stays_on_loopback() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let said = refused(&["--admin-listen=0.0.0.0:0"]);
-    assert!(said.contains("loopback"), "{said}");
+    assert!(said.contains("beyond loopback"), "{said}");
     assert!(refused(&["--admin-listen=9090"]).contains("127.0.0.1:9090"));
     let output = broadtape()
         .args(["serve", "--listen=127.0.0.1:0", "--deny-file=/none/here"])

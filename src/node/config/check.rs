@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::auth;
 use super::door;
 use super::encryption;
 use super::error::{ConfigError, Origin};
@@ -19,7 +20,7 @@ use crate::limits::{
     SIM_RATE_MAX, SIM_SYMBOLS_MAX, SUBSCRIPTIONS_MAX,
 };
 use crate::node::options::{
-    AuthOptions, Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, MemoryMax, Options,
+    Durability, EngineChoice, FeedOptions, LogFormat, LogOptions, MemoryMax, Options,
     RecordOptions, RecordingsOptions, Speed, Start,
 };
 use crate::node::units;
@@ -41,13 +42,14 @@ pub(super) fn options(typed: &Typed) -> Result<Options, ConfigError> {
         let reason = format!("with record, it is at most {}", SHARDS_MAX - 1);
         return Err(bad("shards", texts.join(","), origin, &reason));
     }
-    let admin_listen = one(typed, "admin_listen", admin_listen)?;
+    let admin_listen = auth::admin_listen(typed)?;
     let (listen, tls) = (listen(typed)?, encryption::tls(typed)?);
-    encryption::exposed(typed, &listen, tls.is_some())?;
+    encryption::exposed(typed, "listen", &listen, tls.is_some())?;
+    encryption::exposed(typed, "admin_listen", admin_listen.as_slice(), tls.is_some())?;
     Ok(Options {
         record,
         recordings: recordings(typed)?,
-        auth: auth(typed)?,
+        auth: auth::options(typed, &listen, admin_listen)?,
         listen,
         tls,
         shards,
@@ -102,49 +104,6 @@ fn memory(typed: &Typed) -> Result<MemoryMax, ConfigError> {
             Ok(_) => Err(format!("with this ring, it is at least {least} bytes")),
         },
     })
-}
-
-/// Who may come in. Where they must say who they are, something has to say who they may be.
-fn auth(typed: &Typed) -> Result<AuthOptions, ConfigError> {
-    let file = |key| {
-        one(typed, key, |text| match text {
-            "" => Err("it is the path of a file, or none"),
-            "none" => Ok(None),
-            path => Ok(Some(PathBuf::from(path))),
-        })
-    };
-    let name = |key| {
-        one(typed, key, |text| match text {
-            "" => Err("it is a name"),
-            name => Ok(name.to_owned()),
-        })
-    };
-    let local = listen(typed)?.iter().all(|address| address.ip().to_canonical().is_loopback());
-    let required = one(typed, "auth", |text| match text {
-        "auto" => Ok(!local),
-        "open" => Ok(false),
-        "required" => Ok(true),
-        _ => Err("it is auto, open or required"),
-    })?;
-    let options = AuthOptions {
-        required,
-        keys: file("auth_keys")?,
-        jwks: file("jwks")?,
-        api_keys: file("api_keys")?,
-        revoked: file("revoked")?,
-        audience: name("token_audience")?,
-        issuer: name("token_issuer")?,
-        timeout: time(typed, "auth_timeout", Duration::from_millis(100)..=HOUR)?,
-    };
-    let keys = [&options.keys, &options.jwks, &options.api_keys];
-    if required && keys.iter().all(|file| file.is_none()) {
-        let Given { texts, origin } = get(typed, "auth");
-        let reason = "clients must say who they are (they are not all on this machine), and there \
-                      is no key to tell by: give auth_keys, jwks or api_keys, or auth open where \
-                      everybody who reaches it may read everything";
-        return Err(bad("auth", texts.join(","), origin, reason));
-    }
-    Ok(options)
 }
 
 /// What is recorded, where anything is.
@@ -335,17 +294,7 @@ fn listen(typed: &Typed) -> Result<Vec<SocketAddr>, ConfigError> {
     Ok(all)
 }
 
-/// Its orders end sessions and the server: whoever reaches it may give them.
-fn admin_listen(text: &str) -> Result<Option<SocketAddr>, &'static str> {
-    match text.parse::<SocketAddr>() {
-        _ if text == "none" => Ok(None),
-        Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
-        Ok(_) => Err("it is on loopback, such as 127.0.0.1:9090: its orders need no token"),
-        Err(_) => Err("it is an address and a port, such as 127.0.0.1:9090, or none"),
-    }
-}
-
-fn file(text: &str) -> Result<Option<PathBuf>, &'static str> {
+pub(super) fn file(text: &str) -> Result<Option<PathBuf>, &'static str> {
     match text {
         "" => Err("it is the path of a file, or none"),
         "none" => Ok(None),
@@ -395,7 +344,7 @@ fn size(
     })
 }
 
-fn time(
+pub(super) fn time(
     typed: &Typed,
     key: &'static str,
     range: RangeInclusive<Duration>,

@@ -60,6 +60,7 @@ fn pairs(typed: &Typed) -> Result<Vec<Pair>, ConfigError> {
 /// [`ConfigError::BadValue`].
 pub(super) fn exposed(
     typed: &Typed,
+    key: &'static str,
     listen: &[SocketAddr],
     encrypted: bool,
 ) -> Result<(), ConfigError> {
@@ -69,7 +70,7 @@ pub(super) fn exposed(
         Some(address) if !encrypted && !insecure => {
             let reason = "beyond loopback it needs tls_cert and tls_key (or tls_self_signed, to \
                           try it out); insecure allows it in the clear";
-            Err(bad("listen", address.to_string(), get(typed, "listen").origin, reason))
+            Err(bad(key, address.to_string(), get(typed, key).origin, reason))
         }
         _ => Ok(()),
     }

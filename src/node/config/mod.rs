@@ -4,6 +4,7 @@
 //! of the file and a line of `--print-config`. [`Config`] is gone once the program runs: its parts
 //! are plain [`options`](super::options).
 
+mod auth;
 mod check;
 mod door;
 mod encryption;

@@ -181,7 +181,7 @@ pub const SETTINGS: &[Setting] = &[
     row(Format, "mapping", Text, "FILE|none", "none", "Which column of a csv file is what, as TOML"),
 
     row(Server, "listen", List, "ADDR:PORT", "127.0.0.1:8080", "Where to listen; may be repeated; port 0 lets the system choose"),
-    row(Server, "admin_listen", Text, "ADDR:PORT|none", "none", "A listener on loopback for the operator: /metrics, /v1/sessions, and orders: disconnect, drain, reload"),
+    row(Server, "admin_listen", Text, "ADDR:PORT|none", "none", "A listener for the operator: /metrics, /v1/sessions, and orders: disconnect, drain, reload; beyond loopback each request needs a token that gives admin"),
     row(Server, "public_metrics", Text, "BOOL|auto", "auto", "Has everybody /metrics and /v1/sessions; auto: unless there is admin_listen"),
     row(Server, "shards", Text, "N|auto", "auto", "Threads that serve clients; auto: the CPU mask's cores but one, at least 1"),
     row(Server, "ring", Text, "SIZE", "64MiB", "Memory of the ring: how much a slow shard may lag, and how far back `from` reaches"),

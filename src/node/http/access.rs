@@ -28,13 +28,24 @@ pub(super) fn rights<'a>(
     }
     let Some(rights) = rights else { return Err(unknown()) };
     match page {
-        Some(Page::Metrics | Page::Sessions) if !rights.admin => {
-            Err(not_entitled("admin is not given to this subject"))
-        }
+        Some(Page::Metrics | Page::Sessions) if !rights.admin => Err(no_admin()),
         Some(Page::Last) if !rights.delay.is_zero() => {
             Err(not_entitled("records come late to this subject, and these are the newest"))
         }
         _ => Ok(Some(rights)),
+    }
+}
+
+/// May somebody have what is the operator's? Where nobody is asked, whoever is there may.
+///
+/// # Errors
+/// 401 where who asks has to be known, 403 where it is no operator.
+pub(super) fn operator(access: Option<&Access>) -> Result<(), Refusal> {
+    match access {
+        Some(Access::Open) => Ok(()),
+        Some(Access::Granted(grant)) if grant.rights.admin => Ok(()),
+        Some(Access::Granted(_)) => Err(no_admin()),
+        Some(Access::Anonymous) | None => Err(unknown()),
     }
 }
 
@@ -72,6 +83,10 @@ pub(super) fn download(
 fn unknown() -> Refusal {
     let words = "say who you are: Authorization: Bearer, and a token or an API key";
     Refusal::new(StatusCode::UNAUTHORIZED, "not_authenticated", words.to_owned())
+}
+
+fn no_admin() -> Refusal {
+    not_entitled("admin is not given to this subject")
 }
 
 fn not_entitled(words: &str) -> Refusal {

@@ -134,6 +134,16 @@ pub async fn answer<B, S: Status>(
     response(reply(request, status, scope).await, is_head)
 }
 
+/// The answer to a request to the operator's listener that is no operator's, and the reason in it.
+/// Health is for everybody.
+pub(super) fn no_operator<B>(request: &Request<B>) -> Option<(&'static str, Response<Body>)> {
+    if matches!(request.uri().path(), "/healthz" | "/readyz") {
+        return None;
+    }
+    let refusal = access::operator(request.extensions().get()).err()?;
+    Some((refusal.reason, response(Err(refusal), false)))
+}
+
 /// What an order has come to.
 pub(super) fn told(value: &serde_json::Value) -> Response<Body> {
     response(Ok(Reply::new(JSON, json(value))), false)
