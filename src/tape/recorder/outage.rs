@@ -34,22 +34,28 @@ impl fmt::Display for Failure {
     }
 }
 
-/// When the disk is tried again.
+/// When the disk is tried again, and what has to come before the interruption is over.
 #[derive(Debug)]
 pub(super) struct Retry {
     at: Instant,
     pause: Duration,
+    /// A sync has failed: that a block was written says nothing until one succeeds.
+    unsynced: bool,
+    /// A block was written since; what is not on the tape before it.
+    wrote: Option<Option<Loss>>,
 }
 
 impl Recorder {
     /// Gives the segment up, and goes back to the last place that counts.
     pub(super) fn fail(&mut self, failure: Failure, now: Instant) {
+        let mut unsynced = matches!(failure, Failure::Sync(_));
         let (mark, named) = match &failure {
             Failure::Gone => (self.active.as_ref().map(|active| active.opened.clone()), false),
             Failure::Sync(_) => (Some(self.durable.clone()), true),
             // What was written before may still be put on the disk: no sync has failed.
             Failure::Write(_) => {
                 let synced = self.options.durability == Durability::None || self.sync_all().is_ok();
+                unsynced = !synced;
                 (Some(if synced { &self.written } else { &self.durable }.clone()), true)
             }
         };
@@ -72,6 +78,9 @@ impl Recorder {
             progress.step_aside();
         }
         self.complain(&failure.to_string(), now);
+        if let Some(retry) = &mut self.retry {
+            retry.unsynced |= unsynced;
+        }
     }
 
     /// A segment that nothing was recorded to is removed, where it can be.
@@ -94,12 +103,14 @@ impl Recorder {
             Some(retry) => {
                 retry.pause = (retry.pause * 2).min(TAPE_RETRY.1);
                 retry.at = now + retry.pause;
+                retry.wrote = None;
                 tracing::debug!(%reason, pause = ?retry.pause, "the recorder tries again later");
             }
             None => {
                 let message = format!("{folder}: {reason}; streaming goes on without a tape");
                 self.watermark.set_health(Some(message.clone()), unix_now());
-                self.retry = Some(Retry { at: now + TAPE_RETRY.0, pause: TAPE_RETRY.0 });
+                let (at, pause) = (now + TAPE_RETRY.0, TAPE_RETRY.0);
+                self.retry = Some(Retry { at, pause, unsynced: false, wrote: None });
                 self.tell(SourceState::Failed, message);
             }
         }
@@ -121,15 +132,29 @@ impl Recorder {
         }
     }
 
-    /// A block was written; before it, this is not on the tape. An interruption is over, and told.
+    /// A block was written; before it, this is not on the tape. Without a failed sync, an
+    /// interruption is over with that.
     pub(super) fn wrote_after(&mut self, hole: Option<Loss>) {
-        if self.retry.take().is_none() {
-            if let Some(hole) = hole {
-                let told = self.lapped.get_or_insert(Loss { to_seq: 0, ..hole });
-                told.to_seq = hole.to_seq;
-            }
-            return;
+        match &mut self.retry {
+            Some(retry) if retry.wrote.is_none() => retry.wrote = Some(hole),
+            _ => self.note_lapped(hole),
         }
+        if self.retry.as_ref().is_some_and(|retry| !retry.unsynced) {
+            self.recovered();
+        }
+    }
+
+    fn note_lapped(&mut self, hole: Option<Loss>) {
+        if let Some(hole) = hole {
+            let told = self.lapped.get_or_insert(Loss { to_seq: 0, ..hole });
+            told.to_seq = hole.to_seq;
+        }
+    }
+
+    /// An interruption is over where a block was written since, and told.
+    pub(super) fn recovered(&mut self) {
+        let over = self.retry.take_if(|retry| retry.wrote.is_some());
+        let Some(hole) = over.and_then(|retry| retry.wrote) else { return };
         self.watermark.set_health(None, unix_now());
         let message = match hole {
             Some(hole) => format!("recording again; not on the tape: {hole}"),

@@ -221,6 +221,7 @@ impl Recorder {
                 self.durable = mark;
                 self.watermark.set_durable(self.durable.last_seq);
                 self.publish();
+                self.recovered();
                 Ok(())
             }
             Some((_, Err(error))) => Err(Failure::Sync(error)),

@@ -127,12 +127,21 @@ fn after_a_failed_sync_the_file_is_left_alone() {
         let failure = world.watermark.status().health.failure.unwrap();
         assert!(failure.contains("fdatasync"), "{failure}");
         assert_eq!(world.watermark.durable(), 10);
+        for again in 2..5 {
+            world.now += Duration::from_secs(60);
+            world.turn_until(|world| world.faults.syncs.load(SeqCst) == before + again);
+            world.turn();
+            assert_eq!(world.told().0, ["failed"], "what was written may be lost once more");
+            assert!(world.watermark.status().health.failure.is_some());
+        }
         world.faults.sync_fails.store(false, SeqCst);
         world.now += Duration::from_secs(60);
         world.turn_until(|world| world.watermark.durable() == 20);
         assert_eq!(recorded(folder.path()), all(1..=20));
         let tape = open(folder.path());
         assert_eq!((tape.records(), tape.last_seq()), (20, 20), "nothing counts twice");
+        assert_eq!(world.told().0, ["failed", "resumed"]);
+        assert_eq!(world.watermark.status().failures, 1);
         world.publish(1);
         world.finish(true);
         assert_eq!(recorded(folder.path()), all(1..=21));
