@@ -88,6 +88,12 @@ impl Program {
 
     /// The JSON of one of its pages.
     pub(crate) fn get(&self, path: &str) -> serde_json::Value {
+        let body = self.page(path);
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}\n{body}"))
+    }
+
+    /// The body of one of its pages.
+    pub(crate) fn page(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let mut tls = self.encrypted.then(|| secure::session(secure::trusting()));
         let mut stream = secure::over(&mut stream, tls.as_mut());
@@ -95,8 +101,8 @@ impl Program {
         write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}\n{head}\n{body}"))
+        let body = answer.split_once("\r\n\r\n");
+        body.unwrap_or_else(|| panic!("{path}: {answer:?}")).1.to_owned()
     }
 
     /// Its process.

@@ -50,7 +50,7 @@ fn server(tape: &Path) -> Program {
     Program::start(&[&record[..], &more].concat())
 }
 
-fn recorder(server: &Program) -> Value {
+pub(crate) fn recorder(server: &Program) -> Value {
     server.get("/v1/status")["recorder"].clone()
 }
 
@@ -59,7 +59,11 @@ fn recorded(server: &Program) -> u64 {
 }
 
 /// Reads until the recorder is as it is to be; what it then says of itself.
-fn until(server: &Program, subscriber: &mut Subscriber, right: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(
+    server: &Program,
+    subscriber: &mut Subscriber,
+    right: impl Fn(&Value) -> bool,
+) -> Value {
     loop {
         let recorder = recorder(server);
         if right(&recorder) {
@@ -72,12 +76,12 @@ fn until(server: &Program, subscriber: &mut Subscriber, right: impl Fn(&Value) -
 }
 
 /// It has failed, and says so.
-fn failed(recorder: &Value) -> bool {
+pub(crate) fn failed(recorder: &Value) -> bool {
     recorder["failure"].is_string()
 }
 
 /// Reads so many more records, and waits until all of them are recorded.
-fn catch_up(server: &Program, subscriber: &mut Subscriber, records: usize) -> u64 {
+pub(crate) fn catch_up(server: &Program, subscriber: &mut Subscriber, records: usize) -> u64 {
     let enough = subscriber.records.len() + records;
     while subscriber.records.len() < enough {
         subscriber.read();
@@ -89,7 +93,7 @@ fn catch_up(server: &Program, subscriber: &mut Subscriber, records: usize) -> u6
     recorded(server)
 }
 
-fn is_whole(tape: &Path) {
+pub(crate) fn is_whole(tape: &Path) {
     let output = broadtape().args(["verify", tape.to_str().unwrap()]).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && said.ends_with("whole\n"), "{said}");

@@ -5,6 +5,7 @@
 mod again;
 mod commands;
 mod disk;
+mod failing;
 mod kill;
 #[path = "../program/mod.rs"]
 mod program;
