@@ -59,6 +59,8 @@ run_lint() {
 run_test() {
     python_clients
     debian faketime faketime
+    debian "command -v ip" iproute2
+    debian "command -v nft" nftables
     proxies
     local targets=(--lib --bins) path name
     for path in tests/*.rs tests/*/main.rs; do

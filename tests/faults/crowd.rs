@@ -197,6 +197,48 @@ fn two_thousand_that_come_and_go_leave_nothing_behind() {
     );
 }
 
+/// Connections a second that churn, and for how many seconds.
+const CHURN: (u32, u32) = (2_000, 2);
+
+#[test]
+fn two_thousand_connects_a_second_harm_no_stream() {
+    let connects = CHURN.0 * CHURN.1 * scale() as u32;
+    let server = Server::start(&[]);
+    let mut readers: Vec<Reader> = (0..20).map(|_| Reader::new(&server)).collect();
+    let witness = crate::witness::Witness::start(&server);
+    let (before, begun) = (server.descriptors(), Instant::now());
+    let time = std::thread::scope(|scope| {
+        let turns = |part| (part..connects).step_by(4);
+        let server = &server;
+        let clients =
+            [0, 1, 2, 3].map(|part| scope.spawn(move || come_and_go(server, begun, turns(part))));
+        pump_until(&mut readers, "all have come and gone", |_| {
+            clients.iter().all(std::thread::ScopedJoinHandle::is_finished)
+        })
+    });
+    server.wait_for_quiet(21, before);
+    assert!(readers.iter().all(|reader| !reader.ended && reader.records > 0));
+    assert_eq!(server.metric("broadtape_gate_refused_total", ""), 0.0, "all were let in");
+    let records: u64 = readers.iter().map(|reader| reader.records).sum();
+    let trades = witness.lost_nothing();
+    println!(
+        "churn: {connects} connects at {} a second, {:.0} a second reached: 0 refused, 20 readers \
+         lost 0 of {records}, a witness lost 0 of {trades}",
+        CHURN.0,
+        f64::from(connects) / time.as_secs_f64()
+    );
+}
+
+/// Comes and goes when it is time to, half of the times with a reset.
+fn come_and_go(server: &Server, begun: Instant, turns: impl Iterator<Item = u32>) {
+    for turn in turns {
+        let due = begun + Duration::from_secs(1) * turn / CHURN.0;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let raw = Raw::open(server, "dbn");
+        if turn % 8 < 4 { raw.reset() } else { drop(raw) }
+    }
+}
+
 #[test]
 fn sigterm_under_load_tells_everybody_and_cuts_no_frame() {
     let server = Server::start(&["--rate", "5000", "--start", "on-subscribe=200", "--drain", "2s"]);

@@ -18,6 +18,7 @@ mod descriptors;
 mod dribble;
 mod embedded;
 mod memory;
+mod net;
 mod panics;
 mod peers;
 mod stuck;
