@@ -17,6 +17,7 @@ mod crowd;
 mod descriptors;
 mod dribble;
 mod embedded;
+mod group;
 mod memory;
 mod net;
 mod panics;

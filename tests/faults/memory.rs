@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::crowd::{Reader, pump_until, scale};
+use crate::group::Group;
 use crate::raw::{Raw, announced, frame, handshake};
 use crate::server::Server;
 use crate::witness::Witness;
@@ -92,20 +93,43 @@ fn of_a_million_subscriptions_some_are_granted() {
     attack("1,000,000 subscribe requests", &rates, 2, |raw| pour(raw, &requests, 1_000));
 }
 
+/// A market that leaves little to share.
+const USUAL: [&str; 8] =
+    ["--rate", "20000", "--symbols", "8", "--ring", "1MiB", "--queue", "64MiB"];
+
+/// What a server has that serves one reader, and 64 MiB.
+fn little() -> u64 {
+    let server = Server::start(&USUAL);
+    let mut reader = [Reader::new(&server)];
+    pump_until(&mut reader, "records come", |all| all[0].records > 20_000);
+    server.memory() + (64 << 20)
+}
+
 #[test]
 fn where_it_is_short_the_new_are_refused_before_the_old_are_hurt() {
-    let usual = ["--rate", "20000", "--symbols", "8", "--ring", "1MiB", "--queue", "64MiB"];
-    let base = {
-        let server = Server::start(&usual);
-        let mut reader = [Reader::new(&server)];
-        pump_until(&mut reader, "records come", |all| all[0].records > 20_000);
-        server.memory()
-    };
-    let most = base + (64 << 20);
+    let most = little();
     let max = most.to_string();
-    let server = Server::start(&[&usual[..], &["--memory-max", &max]].concat());
-    let mut reader = [Reader::new(&server)];
-    let silent = hoard(&server);
+    sheds(&Server::start(&[&USUAL[..], &["--memory-max", &max]].concat()), most);
+}
+
+#[test]
+fn the_limit_of_a_control_group_is_kept_to() {
+    let most = little() >> 12 << 12;
+    let Some(group) = Group::of_memory(most) else {
+        // Nothing that could be installed changes that.
+        println!("skipped: no control group with a memory limit can be made here");
+        return;
+    };
+    let server = Server::start_by(&USUAL, |args| group.start(args));
+    assert_eq!(server.metric("broadtape_memory_max_bytes", ""), most as f64);
+    print!("in a control group: ");
+    sheds(&server, most);
+}
+
+/// Takes memory until new clients are refused, then until queues are cut short, and gives it back.
+fn sheds(server: &Server, most: u64) {
+    let mut reader = [Reader::new(server)];
+    let silent = hoard(server);
     let pressure = || server.metric("broadtape_memory_pressure", "");
     let refused = || server.metric("broadtape_gate_refused_total", "\"overload\"");
     let shed = || server.metric("broadtape_shed_total", "");
@@ -119,7 +143,7 @@ fn where_it_is_short_the_new_are_refused_before_the_old_are_hurt() {
     pump_until(&mut reader, "all is well again", |_| pressure() == 0.0);
     let (closed, used) = (server.metric("broadtape_closes_total", "\"overload\""), server.memory());
     assert!(closed >= 1.0 && peak < most && !reader[0].ended, "{closed} {peak} of {most}");
-    Raw::open(&server, "json");
+    Raw::open(server, "json");
     println!(
         "{} MiB allowed: 1 handshake refused, then {} of 8 queues cut short (1013), {} MiB at \
          most, {} MiB after, a reader lost 0 of {} records",

@@ -25,6 +25,11 @@ pub(crate) struct Server {
 impl Server {
     /// A metronome at 1,000 records a second, and what `args` say.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_by(args, Program::start)
+    }
+
+    /// The same, started in another way.
+    pub(crate) fn start_by(args: &[&str], start: impl FnOnce(&[&str]) -> Program) -> Self {
         let quiet = ["serve", "--scenario", "metronome", "--rate", "1000", "--log", "error"];
         let given = |name: &&&str| args.contains(*name) && name.starts_with("--");
         let mut all = vec!["serve"];
@@ -34,7 +39,7 @@ impl Server {
         // Under these names the tests ask.
         all.extend(["--hosts", "test", "--hosts", "x"]);
         let numbered = !args.contains(&"--scenario");
-        let program = Program::start(&[&all[..], args].concat());
+        let program = start(&[&all[..], args].concat());
         let server = Self { numbered, ..Self::of(program) };
         // A shard that answers has opened all that it needs: descriptors can be compared.
         server.wait_until("its shards answer", |server| {
