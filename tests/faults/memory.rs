@@ -127,6 +127,7 @@ fn the_limit_of_a_control_group_is_kept_to() {
 }
 
 /// Takes memory until new clients are refused, then until queues are cut short, and gives it back.
+#[allow(clippy::print_stdout, reason = "the figures are for the reader of the log")]
 fn sheds(server: &Server, most: u64) {
     let mut reader = [Reader::new(server)];
     let silent = hoard(server);

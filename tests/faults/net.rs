@@ -44,6 +44,7 @@ exec \"$@\"
 ";
 
 /// Runs a test of this file in a namespace of its own; what drops packets, where we are within.
+#[allow(clippy::print_stdout, reason = "the figures are for the reader of the log")]
 fn within(test: &str, loss: &str) -> Option<String> {
     if let Ok(by) = std::env::var(WITHIN) {
         return Some(by);

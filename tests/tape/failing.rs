@@ -147,7 +147,7 @@ fn an_outage_longer_than_the_ring_is_an_exact_hole() {
     let log = disk.read("log");
     let Failing { folder, server } = disk;
     assert!(server.stop().success());
-    let (tape, mut holes) = (Tape::open(&folder.path().join("tape")).unwrap(), Vec::new());
+    let (tape, mut holes) = (Tape::open(folder.path().join("tape")).unwrap(), Vec::new());
     assert!(tape.damage().is_empty() && tape.last_seq() >= counted, "{:?}", tape.damage());
     let mut cursor = tape.cursor_after(subscriber.began).unwrap();
     let mut due = subscriber.began + 1;
