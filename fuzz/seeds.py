@@ -99,6 +99,24 @@ def control() -> None:
         seed("control", name, text)
 
 
+def token() -> None:
+    claims = (
+        '{"iss":"us","sub":"alice","aud":["other","broadtape"],"exp":1700003600,"nbf":1699999990,'
+        '"jti":"1","broadtape":{"schemas":["trades"],"symbols":["ES*","AAPL"],"history":3600}}'
+    )
+    rights = '{"schemas":"*","symbols":"*","history":"all","replay":true,"admin":true,"delay":60}'
+    seed("token", "claims", "\x01" + claims)
+    seed("token", "all", "\x01" + claims.split(',"broadtape"')[0] + ',"broadtape":' + rights + "}")
+    seed("token", "header", '\x02{"alg":"HS256","typ":"JWT","kid":"k"}\0' + claims)
+    seed("token", "none", '\x02{"alg":"none","kid":"k"}\0' + claims)
+    seed("token", "form", "\x00eyJhbGciOiJIUzI1NiIsImtpZCI6ImsifQ.e30.AAAA")
+    entry = '[[key]]\nid = "k1"\nsha256 = "@"\nsubject = "bob"\n'
+    grant = '[key.grant]\nschemas = ["trades", "mbp-1"]\nsymbols = "*"\nmax_rate = 5\n'
+    seed("token", "api-key", "\x03bt_k1_secret\n---\n" + entry + grant)
+    seed("token", "api-keys", "\x03bt_k2_x\n---\n" + entry + entry.replace("k1", "k2"))
+    seed("token", "api-key-over", "\x03bt_k1_y\n---\n" + entry + "expires = 1700000000\n" + grant)
+
+
 def config() -> None:
     seed("config", "serve", '\x00listen = ["127.0.0.1:0"]\nring = "1MiB"\nqueue = "256KiB"\n'
          'flush_interval = "500us"\nshards = 2\nbusy = false\n')
@@ -328,7 +346,9 @@ def tape(program: str, place: Path) -> None:
 
 
 def main() -> None:
-    for target in (frames, handshake, proxy, control, config, itch, iex, exchange, lobster, csv):
+    for target in (
+        frames, handshake, proxy, control, token, config, itch, iex, exchange, lobster, csv
+    ):
         target()
     dbn_and_tape(sys.argv[1])
 
