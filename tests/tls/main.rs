@@ -16,6 +16,7 @@ mod renewal;
 mod scan;
 mod server;
 mod streams;
+mod tools;
 #[path = "../stream/wire.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod wire;

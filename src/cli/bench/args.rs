@@ -15,6 +15,7 @@ use super::ramp::Ramp;
 use super::task::Population;
 use crate::cli::client::Encoding;
 use crate::cli::client::target::Target;
+use crate::cli::client::tls::TlsArgs;
 use crate::cli::client::token::TokenArgs;
 use crate::cli::units;
 
@@ -23,6 +24,7 @@ Examples:
   broadtape bench ws://127.0.0.1:8080/v1/stream --connections 1000 --duration 30s
   broadtape bench localhost:8080 --symbols 20 --fail-if 'p99>5ms' --fail-if 'lost>0' --json -
   broadtape bench localhost:8080 -c 1000 --stall 100 --churn 500 --server-pid $(pidof broadtape)
+  broadtape bench wss://localhost:8443 --tls-ca authority.pem
   broadtape bench ws://127.0.0.1:9000/ --protocol raw48 --html report.html
 
 docs/benchmarking.md says what each figure means.";
@@ -37,7 +39,8 @@ docs/benchmarking.md says what each figure means.";
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
-    /// The server: ws://HOST:PORT/v1/stream, http://HOST:PORT or HOST:PORT
+    /// The server: ws://HOST:PORT/v1/stream, http://HOST:PORT or HOST:PORT; with TLS wss:// or
+    /// https://
     #[arg(value_name = "URL")]
     pub(crate) target: Target,
     /// How many subscribers
@@ -66,6 +69,8 @@ pub(crate) struct BenchArgs {
     pub(crate) server_pid: Vec<u32>,
     #[command(flatten)]
     pub(crate) token: TokenArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     #[command(flatten)]
     pub(crate) shape: Shape,
     #[command(flatten)]

@@ -53,6 +53,7 @@ use self::route::Route;
 use self::task::Task;
 use super::client::ConnectError;
 use super::client::target::Target;
+use super::client::tls::TrustError;
 use super::client::token::TokenFileError;
 
 /// Something went wrong.
@@ -79,6 +80,8 @@ pub(crate) enum BenchError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Token(#[from] TokenFileError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     #[error("{what} {done} of {of}, then: {reason}")]
     Failed { what: &'static str, done: usize, of: usize, reason: String },
     #[error("all connections ended before the measurement did{}", list(.reasons))]
@@ -98,7 +101,9 @@ fn list(reasons: &BTreeMap<String, u64>) -> String {
 impl BenchError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Plan(PlanError::TooMany(_)) => USAGE,
+            Self::Usage(_)
+            | Self::Plan(PlanError::TooMany(_))
+            | Self::Trust(TrustError::Plain { .. }) => USAGE,
             _ => FAILED,
         }
     }
@@ -162,7 +167,8 @@ fn can_be_written(path: &Path) -> Result<(), BenchError> {
 
 fn task(args: &BenchArgs) -> Result<Task, BenchError> {
     let ours = args.peer.protocol == Protocol::Broadtape;
-    let target = args.target.clone().with_token(args.token.read()?);
+    let target = args.target.clone().with_token(args.token.read()?).with_trust(&args.tls)?;
+    args.tls.warning().into_iter().for_each(say);
     let target = if ours { target } else { target.at_root() };
     let population = args.population();
     Ok(Task {

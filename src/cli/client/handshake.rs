@@ -15,6 +15,8 @@ const HEADERS_MAX: usize = 64;
 const HEAD_MAX: usize = 16 << 10;
 /// Bytes of a refusal's body that an error message quotes.
 const QUOTE_MAX: usize = 200;
+/// An alert of TLS begins so.
+const TLS_ALERT: &[u8] = &[0x15, 0x03];
 /// The status of an upgrade.
 const SWITCHING_PROTOCOLS: u16 = 101;
 
@@ -67,7 +69,7 @@ impl Handshake {
     ) -> Result<Option<usize>, ConnectError> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut answer = httparse::Response::new(&mut headers);
-        let parsed = answer.parse(bytes).map_err(|e| foreign(target, &e.to_string()))?;
+        let parsed = answer.parse(bytes).map_err(|e| unreadable(target, bytes, &e))?;
         let httparse::Status::Complete(head) = parsed else {
             return match () {
                 () if ended => Err(foreign(target, "it ended the connection before its answer")),
@@ -142,6 +144,14 @@ fn refused(
     Err(ConnectError::Status { address, path, status, body })
 }
 
+/// Who is asked in the clear and expects TLS answers with an alert of TLS.
+fn unreadable(target: &Target, bytes: &[u8], error: &httparse::Error) -> ConnectError {
+    match target.tls() {
+        None if bytes.starts_with(TLS_ALERT) => foreign(target, "it speaks TLS; write wss://"),
+        _ => foreign(target, &error.to_string()),
+    }
+}
+
 fn foreign(target: &Target, reason: &str) -> ConnectError {
     ConnectError::Foreign { address: target.authority(), reason: reason.to_owned() }
 }
@@ -201,6 +211,7 @@ mod tests {
             ("HTTP/1.1 204 x\r\ncontent-length: 0\r\n\r\n", false, "HTTP 204"),
             ("", true, "ended the connection before its answer"),
             ("SSH-2.0-x\r\n", false, "does not answer in HTTP"),
+            ("\x15\x03\x03\0\x02\x02\x32", false, "it speaks TLS; write wss://"),
         ] {
             assert!(error(answer, ended).contains(words), "{}", error(answer, ended));
         }

@@ -1,5 +1,6 @@
 //! HTTP/1.1 towards a server: its JSON pages, and the upgrade of a connection to a WebSocket.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +11,13 @@ use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::handshake::Handshake;
 use super::target::Target;
+use super::tls::{self, Tls};
 use super::{ANSWER_TIMEOUT, ConnectError, Encoding};
 
 /// Bytes of a page at most.
@@ -25,9 +27,14 @@ const QUOTE_MAX: usize = 200;
 /// Room for an answer to an upgrade, to begin with.
 const ANSWER_BYTES: usize = 1 << 10;
 
+/// Bytes both ways, encrypted or not.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
 /// A connection that was upgraded, and what had arrived behind the server's answer.
 pub(crate) struct Upgraded {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Box<dyn Duplex>,
     pub(crate) leftover: Vec<u8>,
 }
 
@@ -70,9 +77,12 @@ pub(crate) async fn upgrade(target: &Target, encoding: Encoding) -> Result<Upgra
         let mut socket = connect(target).await?;
         let (handshake, request) = Handshake::new(target, Some(encoding.subprotocol()))?;
         let mut answer = Vec::with_capacity(ANSWER_BYTES);
-        socket.write_all(&request).await.map_err(|e| foreign(target, e))?;
+        // Where that fails, reading says why, perhaps with an alert before.
+        if socket.write_all(&request).await.is_ok() {
+            socket.flush().await.unwrap_or_default();
+        }
         loop {
-            let read = socket.read_buf(&mut answer).await.map_err(|e| foreign(target, e))?;
+            let read = socket.read_buf(&mut answer).await.map_err(|e| broken(target, &e))?;
             if let Some(head) = handshake.answer(target, &answer, read == 0)? {
                 return Ok(Upgraded { socket, leftover: answer.split_off(head) });
             }
@@ -81,11 +91,29 @@ pub(crate) async fn upgrade(target: &Target, encoding: Encoding) -> Result<Upgra
     .await
 }
 
-async fn connect(target: &Target) -> Result<TcpStream, ConnectError> {
+async fn connect(target: &Target) -> Result<Box<dyn Duplex>, ConnectError> {
     let address = target.authority();
     let socket = TcpStream::connect(&address).await;
     let socket = socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket));
-    socket.map_err(|reason| ConnectError::Refused { address, reason })
+    let socket = socket.map_err(|reason| ConnectError::Refused { address, reason })?;
+    match target.tls() {
+        None => Ok(Box::new(socket)),
+        Some(tls) => encrypt(target, tls, socket).await,
+    }
+}
+
+async fn encrypt(
+    target: &Target,
+    tls: &Tls,
+    socket: TcpStream,
+) -> Result<Box<dyn Duplex>, ConnectError> {
+    match tls.connect(socket).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => {
+            let (address, reason) = (target.authority(), tls::unmade(&error));
+            Err(ConnectError::Tls { address, reason })
+        }
+    }
 }
 
 async fn dial(target: &Target) -> Result<SendRequest<Empty<Bytes>>, ConnectError> {
@@ -107,6 +135,16 @@ async fn within<T>(
 
 fn foreign(target: &Target, reason: impl ToString) -> ConnectError {
     ConnectError::Foreign { address: target.authority(), reason: reason.to_string() }
+}
+
+/// The server's last word of TLS may be behind our handshake: that it wants a certificate.
+fn broken(target: &Target, error: &io::Error) -> ConnectError {
+    match tls::of(error) {
+        Some(error) => {
+            ConnectError::Tls { address: target.authority(), reason: tls::explain(error) }
+        }
+        None => foreign(target, error),
+    }
 }
 
 /// Quotes an answer that is not the one that was asked for.

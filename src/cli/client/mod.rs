@@ -12,6 +12,7 @@ pub(crate) mod message;
 pub(crate) mod request;
 pub(crate) mod stream;
 pub(crate) mod target;
+pub(crate) mod tls;
 pub(crate) mod token;
 
 use std::time::Duration;
@@ -55,6 +56,8 @@ impl Encoding {
 pub(crate) enum ConnectError {
     #[error("can't connect to {address}: {reason}")]
     Refused { address: String, reason: std::io::Error },
+    #[error("no TLS with {address}: {reason}")]
+    Tls { address: String, reason: String },
     #[error("{address} did not answer within {} s", ANSWER_TIMEOUT.as_secs())]
     Silent { address: String },
     #[error("{address} does not answer in HTTP: {reason}")]

@@ -8,12 +8,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::batch::Malformed;
 use super::frame::{self, Frame, FrameError};
-use super::http::Upgraded;
+use super::http::{Duplex, Upgraded};
+use super::tls;
 use super::{ANSWER_TIMEOUT, CLOSE_TIMEOUT};
 
 /// Bytes of a [`ReadBuffer`]: room for an incomplete frame and for plenty behind it.
@@ -37,6 +37,8 @@ pub(crate) enum End {
     Eof,
     #[error("lost: {0}")]
     Io(io::ErrorKind),
+    #[error("TLS broken: {}", tls::explain(.0))]
+    Tls(rustls::Error),
     #[error("protocol broken: {0}")]
     Frame(#[from] FrameError),
     #[error("protocol broken: {0}")]
@@ -51,7 +53,12 @@ pub(crate) enum End {
 
 impl From<io::Error> for End {
     fn from(error: io::Error) -> Self {
-        Self::Io(error.kind())
+        match (tls::of(&error), error.kind()) {
+            (Some(error), _) => Self::Tls(error.clone()),
+            // A WebSocket says by itself that it ends: it is no matter that TLS did not.
+            (None, io::ErrorKind::UnexpectedEof) => Self::Eof,
+            (None, kind) => Self::Io(kind),
+        }
     }
 }
 
@@ -77,7 +84,7 @@ pub(crate) trait Consumer {
 
 /// A WebSocket connection of a client.
 pub(crate) struct Stream {
-    socket: TcpStream,
+    socket: Box<dyn Duplex>,
     /// The incomplete frame at the end of the last read.
     carry: Vec<u8>,
     /// `carry` holds what came with the handshake and was never looked at.
@@ -199,7 +206,11 @@ impl Stream {
                 Poll::Ready(Err(error)) => return Err(error.into()),
             }
         }
-        Ok(())
+        // What is encrypted waits for the socket by itself.
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Ready(Err(error)) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 }
 

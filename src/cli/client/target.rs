@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
+use super::tls::{Tls, TlsArgs, TrustError};
 use crate::wire::grant::Secret;
 
 /// The port of a server that was started without `--listen`.
@@ -13,7 +14,7 @@ const DEFAULT_PORT: u16 = 8080;
 const STREAM_PATH: &str = "/v1/stream";
 
 /// A server's address and the path of its stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
     host: String,
     port: u16,
@@ -22,16 +23,16 @@ pub(crate) struct Target {
     bare: bool,
     /// What to say who we are by.
     token: Option<Secret>,
+    /// What its connections are encrypted with, where they are.
+    tls: Option<Tls>,
 }
 
 /// A URL that names no server.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum TargetError {
-    #[error("{0:?} is no URL; write ws://HOST:PORT/v1/stream, http://HOST:PORT or HOST:PORT")]
+    #[error("{0:?} is no URL; write ws[s]://HOST:PORT/v1/stream, http[s]://HOST:PORT or HOST:PORT")]
     NoUrl(String),
-    #[error("{0:?} asks for TLS, which this tool does not speak; use ws:// or http://")]
-    Tls(String),
-    #[error("{0:?} is not a scheme of a server; use ws:// or http://")]
+    #[error("{0:?} is not a scheme of a server; use ws://, wss://, http:// or https://")]
     Scheme(String),
 }
 
@@ -52,6 +53,24 @@ impl Target {
         Self { token, ..self }
     }
 
+    /// The same, trusting whom the flags say where it is encrypted.
+    ///
+    /// # Errors
+    /// [`TrustError`]: flags of TLS for a server without it, too.
+    pub(crate) fn with_trust(self, args: &TlsArgs) -> Result<Self, TrustError> {
+        let tls = match (self.tls.clone(), args.flag()) {
+            (Some(tls), _) => Some(tls.trusting(args)?),
+            (None, None) => None,
+            (None, Some(flag)) => return Err(TrustError::Plain { flag, url: self.to_string() }),
+        };
+        Ok(Self { tls, ..self })
+    }
+
+    /// What its connections are encrypted with, where they are.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
     /// What to say who we are by.
     pub(crate) fn token(&self) -> Option<&Secret> {
         self.token.as_ref()
@@ -59,7 +78,7 @@ impl Target {
 
     /// Host and port, as the system's resolver takes them.
     pub(crate) fn address(&self) -> (&str, u16) {
-        (self.host.trim_start_matches('[').trim_end_matches(']'), self.port)
+        (bare(&self.host), self.port)
     }
 
     /// The path and query of the stream.
@@ -70,8 +89,14 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}:{}{}", self.host, self.port, self.path)
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path)
     }
+}
+
+/// A host without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl FromStr for Target {
@@ -80,10 +105,10 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, TargetError> {
         let no_url = || TargetError::NoUrl(text.to_owned());
         let (scheme, rest) = text.split_once("://").map_or((None, text), |(s, r)| (Some(s), r));
-        let default_port = match scheme {
-            None => DEFAULT_PORT,
-            Some("ws" | "http") => 80,
-            Some("wss" | "https") => return Err(TargetError::Tls(text.to_owned())),
+        let (default_port, encrypted) = match scheme {
+            None => (DEFAULT_PORT, false),
+            Some("ws" | "http") => (80, false),
+            Some("wss" | "https") => (443, true),
             Some(other) => return Err(TargetError::Scheme(other.to_owned())),
         };
         let uri: Uri = format!("http://{rest}").parse().map_err(|_| no_url())?;
@@ -96,13 +121,18 @@ impl FromStr for Target {
             (None, "") => default_port,
             (None, _) => return Err(no_url()),
         };
+        let host = authority.host();
+        let tls = match encrypted {
+            true => Some(Tls::new(bare(host)).ok_or_else(no_url)?),
+            false => None,
+        };
         let bare = matches!(uri.path(), "" | "/");
         let path = if bare { STREAM_PATH } else { uri.path() };
         let path = match uri.query() {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
         };
-        Ok(Self { host: authority.host().to_owned(), port, path, bare, token: None })
+        Ok(Self { host: host.to_owned(), port, path, bare, token: None, tls })
     }
 }
 
@@ -122,6 +152,9 @@ mod tests {
             ("[::1]:9000", "ws://[::1]:9000/v1/stream"),
             ("127.0.0.1:1/other?a=b", "ws://127.0.0.1:1/other?a=b"),
             ("h:1?session=x", "ws://h:1/v1/stream?session=x"),
+            ("wss://h", "wss://h:443/v1/stream"),
+            ("https://h:8443/", "wss://h:8443/v1/stream"),
+            ("wss://[::1]/s", "wss://[::1]:443/s"),
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), url, "{text}");
         }
@@ -145,7 +178,7 @@ mod tests {
         for bad in ["", "ws://", "h:port", "h:99999", "h:0", "two words", "user@h:1", "h:"] {
             assert!(matches!(bad.parse::<Target>(), Err(TargetError::NoUrl(_))), "{bad:?}");
         }
-        assert!(matches!("wss://h".parse::<Target>(), Err(TargetError::Tls(_))));
+        assert!(matches!("wss://-h-".parse::<Target>(), Err(TargetError::NoUrl(_))));
         assert!(matches!("ftp://h".parse::<Target>(), Err(TargetError::Scheme(_))));
     }
 }

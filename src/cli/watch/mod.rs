@@ -19,9 +19,13 @@ use super::client::frame::{BINARY, Frame};
 use super::client::message::{Answer, Message, Subscribed};
 use super::client::stream::{Consumer, End, ReadBuffer, Stream};
 use super::client::target::Target;
+use super::client::tls::{TlsArgs, TrustError};
 use super::client::token::{TokenArgs, TokenFileError};
 use super::client::{ConnectError, Encoding, http, json, request};
 use crate::wire::record;
+
+/// What was asked for makes no sense.
+const USAGE: u8 = 2;
 
 /// Print a server's market as a ticker, one line an update
 ///
@@ -32,9 +36,11 @@ use crate::wire::record;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  \
     broadtape watch localhost:8080 AAPL MSFT\n  \
-    broadtape watch ws://127.0.0.1:8080/v1/stream 'ES*' --schema trades --count 10 --json")]
+    broadtape watch ws://127.0.0.1:8080/v1/stream 'ES*' --schema trades --count 10 --json\n  \
+    broadtape watch wss://md.example.com all --token token.txt --tls-ca authority.pem")]
 pub(super) struct WatchArgs {
-    /// The server: ws://HOST:PORT/v1/stream, http://HOST:PORT or HOST:PORT
+    /// The server: ws://HOST:PORT/v1/stream, http://HOST:PORT or HOST:PORT; with TLS wss:// or
+    /// https://
     #[arg(value_name = "URL")]
     target: Target,
     /// Symbols, patterns such as 'ES*', or all
@@ -55,6 +61,8 @@ pub(super) struct WatchArgs {
     json: bool,
     #[command(flatten)]
     token: TokenArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// Why there is nothing more to watch.
@@ -64,6 +72,8 @@ enum WatchError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Token(#[from] TokenFileError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     #[error("connection {0}")]
     Ended(String),
     #[error("{0}")]
@@ -84,7 +94,10 @@ pub(super) fn run(args: WatchArgs) -> ExitCode {
         Ok(()) | Err(WatchError::Output(io::ErrorKind::BrokenPipe)) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error.to_string());
-            ExitCode::FAILURE
+            match error {
+                WatchError::Trust(TrustError::Plain { .. }) => USAGE.into(),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -96,7 +109,8 @@ fn say(text: &str) {
 
 async fn watch(args: &WatchArgs) -> Result<(), WatchError> {
     let buffer = ReadBuffer::default();
-    let target = args.target.clone().with_token(args.token.read()?);
+    let target = args.target.clone().with_token(args.token.read()?).with_trust(&args.tls)?;
+    args.tls.warning().into_iter().for_each(say);
     let mut stream = Stream::new(http::upgrade(&target, args.encoding).await?);
     let mut watcher = Watcher::new(args);
     let welcome = stream.drive_in_time(&buffer, &mut watcher, |w| w.welcomed).await;

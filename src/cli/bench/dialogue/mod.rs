@@ -65,6 +65,8 @@ impl Clock {
 pub(crate) enum Step {
     /// It is not connected.
     Connecting,
+    /// It is in the handshake of TLS.
+    Securing,
     /// It has asked for a WebSocket.
     Upgrading,
     /// It waits for what the server says first.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::session::{Came, Session};
 use crate::cli::bench::collector::Collector;
 use crate::cli::bench::dialogue::checks::Checks;
 use crate::cli::bench::dialogue::raw48::MESSAGE_MAX;
@@ -14,12 +15,13 @@ use crate::cli::bench::task::{Role, Task};
 use crate::cli::client::frame::{self, CLOSE};
 use crate::cli::client::handshake::Handshake;
 use crate::cli::client::stream::End;
+use crate::cli::client::tls::{self, Tls};
 use crate::cli::client::{ANSWER_TIMEOUT, CLOSE_TIMEOUT, ConnectError};
 use crate::clock::{UnixNanos, unix_now};
 use crate::limits::SERVER_MESSAGE_MAX;
 
 /// Bytes of one read at most.
-const READ_BYTES: usize = 256 << 10;
+pub(super) const READ_BYTES: usize = 256 << 10;
 /// Bytes of the buffer that all connections of a thread read into: in front of a read stands the
 /// incomplete frame of the one before.
 pub(crate) const BUFFER_BYTES: usize = READ_BYTES + MESSAGE_MAX + 64;
@@ -58,6 +60,7 @@ pub(crate) struct Link {
     /// Bytes that a slow reader may still read.
     pub(crate) allowance: f64,
     socket: TcpStream,
+    tls: Option<Box<Session>>,
     handshake: Option<Handshake>,
     dialogue: Box<dyn Dialogue>,
     /// What of the last read was incomplete.
@@ -82,6 +85,7 @@ impl Link {
             paused: false,
             allowance: 0.0,
             socket,
+            tls: None,
             handshake: None,
             dialogue,
             carry: Vec::new(),
@@ -124,6 +128,31 @@ impl Link {
         if self.socket.peer_addr().is_err() {
             return Ok(());
         }
+        match task.target.tls() {
+            Some(tls) => self.secure(tls, task),
+            None => self.upgrade(task),
+        }
+    }
+
+    fn secure(&mut self, tls: &Tls, task: &Task) -> Result<(), Fault> {
+        let session = Session::new(tls).map_err(|error| no_tls(task, tls::explain(&error)))?;
+        self.tls = Some(Box::new(session));
+        self.step = Step::Securing;
+        Ok(())
+    }
+
+    /// Looks whether the handshake of TLS is done.
+    fn secured(&mut self, task: &Task, ended: bool) -> Result<(), Fault> {
+        match &self.tls {
+            Some(tls) if tls.is_handshaking() && ended => {
+                Err(no_tls(task, tls::ENDED.to_owned()).into())
+            }
+            Some(tls) if tls.is_handshaking() => Ok(()),
+            _ => self.upgrade(task),
+        }
+    }
+
+    fn upgrade(&mut self, task: &Task) -> Result<(), Fault> {
         let (handshake, request) = Handshake::new(&task.target, task.subprotocol())?;
         self.handshake = Some(handshake);
         self.outbox = request;
@@ -139,6 +168,9 @@ impl Link {
         if self.step == Step::Connecting {
             return Ok(());
         }
+        if let Some(tls) = &mut self.tls {
+            return Ok(tls.write(&mut self.socket, &mut self.outbox)?);
+        }
         while !self.outbox.is_empty() {
             match self.socket.write(&self.outbox) {
                 Ok(0) => return Err(End::Io(io::ErrorKind::WriteZero).into()),
@@ -151,7 +183,20 @@ impl Link {
         Ok(())
     }
 
+    /// Reads once, at most `room` bytes, behind what is `held` of the reads before.
+    #[inline]
+    fn receive(&mut self, buffer: &mut [u8], held: usize, room: usize) -> io::Result<Came> {
+        match &mut self.tls {
+            None => {
+                let bytes = self.socket.read(&mut buffer[held..held + room])?;
+                Ok(Came { bytes, plain: bytes, ended: bytes == 0 })
+            }
+            Some(tls) => tls.read(&mut self.socket, &mut buffer[held..], room),
+        }
+    }
+
     /// Reads once, at most `room` bytes, and takes what that brings; none where nothing was there.
+    /// Of what is encrypted, the clock is read when it is decrypted.
     ///
     /// # Errors
     /// [`Fault`].
@@ -166,8 +211,8 @@ impl Link {
         let held = self.carry.len();
         buffer[..held].copy_from_slice(&self.carry);
         let room = room.min(READ_BYTES);
-        let got = match self.socket.read(&mut buffer[held..held + room]) {
-            Ok(got) => got,
+        let came = match self.receive(buffer, held, room) {
+            Ok(came) => came,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             // As if less had been there: there may be more.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -175,28 +220,35 @@ impl Link {
             }
             Err(error) => return Err(error.into()),
         };
+        let got = Got { bytes: came.bytes, more: came.bytes == room };
+        if self.step == Step::Securing {
+            self.secured(task, came.ended)?;
+        }
+        if came.plain == 0 && !came.ended {
+            return Ok(Some(got));
+        }
         let now = unix_now();
-        let measured = self.counts() && collector.read(now, got);
-        let bytes = &buffer[..held + got];
+        let measured = self.counts() && collector.read(now, came.plain);
+        let bytes = &buffer[..held + came.plain];
         let mut scope =
             Scope { step: &mut self.step, outbox: &mut self.outbox, collector, now, measured };
         let mut used = 0;
         if let Some(handshake) = &self.handshake {
-            used = handshake.answer(&task.target, bytes, got == 0)?.unwrap_or(0);
+            used = handshake.answer(&task.target, bytes, came.ended)?.unwrap_or(0);
             if used > 0 {
                 self.handshake = None;
                 self.dialogue.opened(&mut scope);
             }
         }
-        if got == 0 {
-            return Err(End::Eof.into());
-        }
-        if self.handshake.is_none() {
+        if self.handshake.is_none() && came.plain > 0 {
             used += self.dialogue.take(&bytes[used..], &mut scope)?;
+        }
+        if came.ended {
+            return Err(End::Eof.into());
         }
         self.carry.clear();
         self.carry.extend_from_slice(&bytes[used..]);
-        Ok(Some(Got { bytes: got, more: got == room }))
+        Ok(Some(got))
     }
 
     /// Is what it receives part of the figures?
@@ -234,7 +286,7 @@ impl Link {
     /// Is there something to be sent?
     #[inline]
     pub(crate) fn has_words(&self) -> bool {
-        !self.outbox.is_empty()
+        !self.outbox.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.has_words())
     }
 
     /// Adds what a slow reader of `rate` bytes a second may read after `time`.
@@ -266,6 +318,11 @@ impl Link {
             _ => fault.to_string(),
         })
     }
+}
+
+/// No session with the server came about.
+pub(super) fn no_tls(task: &Task, reason: String) -> ConnectError {
+    ConnectError::Tls { address: task.target.authority(), reason }
 }
 
 /// What one read brought.

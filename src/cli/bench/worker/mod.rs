@@ -6,6 +6,7 @@
 mod churn;
 mod link;
 mod message;
+mod session;
 mod spin;
 mod steps;
 mod watch;
@@ -23,6 +24,7 @@ use self::churn::Churn;
 pub(crate) use self::churn::Visits;
 use self::link::{BUFFER_BYTES, Link};
 pub(crate) use self::message::{Event, Gone, Job, Phase};
+use self::session::ENCRYPTED_BYTES;
 use self::spin::Spun;
 use self::watch::Watch;
 use super::collector::Collector;
@@ -58,6 +60,10 @@ pub(crate) fn waker(poll: &Poll) -> io::Result<Waker> {
 pub(crate) fn run(job: Job) -> io::Result<()> {
     let mut poll = job.poll;
     let registry = poll.registry().try_clone()?;
+    let buffer_bytes = match job.task.target.tls() {
+        Some(_) => BUFFER_BYTES + ENCRYPTED_BYTES,
+        None => BUFFER_BYTES,
+    };
     let mut worker = Worker {
         next: job.thread,
         churn: Churn::new(job.task.churn / job.task.threads as f64, job.visits),
@@ -68,7 +74,7 @@ pub(crate) fn run(job: Job) -> io::Result<()> {
         slow: Vec::new(),
         spun: Spun::default(),
         again: Vec::new(),
-        buffer: vec![0; BUFFER_BYTES],
+        buffer: vec![0; buffer_bytes],
         dialing: 0,
         began: Now::read(),
         orders: job.orders,

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use mio::Token;
 
-use super::link::{Fault, Link};
+use super::link::{Fault, Link, no_tls};
 use super::{Event, Gone, Worker};
 use crate::cli::bench::dialogue::checks::Checks;
 use crate::cli::bench::dialogue::{self, Step};
 use crate::cli::bench::task::Role;
 use crate::cli::client::ConnectError;
 use crate::cli::client::stream::End;
+use crate::cli::client::tls;
 use crate::clock::unix_now;
 
 /// Receive buffer of those that lag, bytes: a larger one hides from the server for a while that
@@ -94,6 +95,10 @@ impl Worker {
         self.slow.retain(|slow| *slow != key);
         self.spun.forget(key);
         let reason = link.told(fault).map(|told| match (link.step, fault) {
+            (Step::Securing | Step::Upgrading, Fault::End(End::Tls(error))) => {
+                no_tls(&self.task, tls::explain(error)).to_string()
+            }
+            (Step::Securing, Fault::End(end)) => no_tls(&self.task, end.to_string()).to_string(),
             (Step::Upgrading, Fault::End(end)) => {
                 let address = self.task.target.authority();
                 ConnectError::Foreign { address, reason: end.to_string() }.to_string()
@@ -146,7 +151,7 @@ impl Worker {
         for (key, step) in late {
             let silent = || ConnectError::Silent { address: self.task.target.authority() };
             let fault = match step {
-                Step::Connecting | Step::Upgrading => Fault::Connect(silent()),
+                Step::Connecting | Step::Securing | Step::Upgrading => Fault::Connect(silent()),
                 _ => Fault::End(End::Silent),
             };
             self.end(key, &fault);
