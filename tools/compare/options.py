@@ -26,7 +26,8 @@ def parser():
     form.add_argument("--read-every", type=seconds, metavar="TIME",
                       help="have the client read each subscriber only so often: what a send costs "
                       "is then the same whatever the client has to do for a message")
-    form.add_argument("--peers", help=f"comma separated [{PEERS}, and all of --cmd]")
+    form.add_argument("--peers", help=f"comma separated [{PEERS}, and all of --cmd]; "
+                      "broadtape-tls is there too")
     form.add_argument(
         "--cmd", action="append", default=[], metavar="NAME=COMMAND",
         help="a server of your own that sends the 48-byte messages; {PORT}, {RATE} and "

@@ -31,6 +31,7 @@ class Peer:
 
     protocol = "raw48"
     subsets = False
+    scheme = "ws"
     path = "/"
 
     def __init__(self, name, place):
@@ -52,7 +53,7 @@ class Peer:
         """Starts it for a shape."""
         process = Process(self.name, self.command(shape), self.log(), self.place.server)
         port = process.announced_port()
-        url = f"ws://127.0.0.1:{port}{self.path}"
+        url = f"{self.scheme}://127.0.0.1:{port}{self.path}"
         return Running(url, process.pid, self.protocol, self.bench_flags(shape), [process])
 
     def bench_flags(self, shape):
@@ -128,6 +129,18 @@ class Broadtape(Peer):
 
     def bench_flags(self, shape):
         return ["--symbols", str(shape.own)] if shape.own else []
+
+
+class Encrypted(Broadtape):
+    """The same with TLS: a frame is encoded once for all, and encrypted for each."""
+
+    scheme = "wss"
+
+    def __init__(self, name, flags, place):
+        super().__init__(name, [*flags, "--tls-self-signed"], place)
+
+    def bench_flags(self, shape):
+        return [*super().bench_flags(shape), "--tls-insecure"]
 
 
 class Crate(Peer):

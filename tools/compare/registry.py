@@ -1,7 +1,7 @@
 """All that can be compared, by name."""
 
 from brokers import Nats, Nchan
-from peers import Broadtape, Crate, Floor, Floor48, Node
+from peers import Broadtape, Crate, Encrypted, Floor, Floor48, Node
 
 
 def known(place):
@@ -10,6 +10,7 @@ def known(place):
         *(Floor("send", place), Floor("uring", place), Floor48(place)),
         Broadtape("broadtape-epoll", ["--engine", "epoll"], place),
         Broadtape("broadtape-uring", ["--engine", "uring"], place),
+        Encrypted("broadtape-tls", ["--engine", "epoll"], place),
         Crate("tungstenite", "tokio-tungstenite", place),
         Crate("fastwebsockets", "fastwebsockets", place),
         *(Node("node-ws", place), Nats("nats", place), Nchan("nchan", place)),
