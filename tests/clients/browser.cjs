@@ -1,7 +1,9 @@
 // A browser looks at the live page: browser.cjs URL PICTURE [BROWSER].
 // The page has to show ticks without a complaint and without asking anybody else; a script on it
 // subscribes in both encodings and has to count what the heartbeats count. PICTURE.png and
-// PICTURE-dark.png are what it looked like. Driven by the DevTools protocol.
+// PICTURE-dark.png are what it looked like. With BROADTAPE_TOKEN the server asks who is there: the
+// page has to ask for a token, to refuse a wrong one, and to show ticks by that one. Driven by the
+// DevTools protocol.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -84,7 +86,12 @@ class Tools {
 
   async until(what, expression) {
     const deadline = Date.now() + PATIENCE;
-    while (!(await this.evaluate(expression))) {
+    // Between two pages there is nothing to ask.
+    const between = (error) => {
+      if (!/context|navigated/i.test(error.message)) throw error;
+      return false;
+    };
+    while (!(await this.evaluate(expression).catch(between))) {
       assert.ok(Date.now() < deadline, `${what}: not after ${PATIENCE} ms\n${await this.text()}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -159,11 +166,45 @@ function count(encoding) {
   });
 }
 
-async function look(tools, url, picture) {
-  await tools.open(url);
+function ticks(tools) {
   const shown = "#ticks tbody td:nth-child(3), #ticks tbody td:nth-child(6)";
   const cells = `[...document.querySelectorAll("${shown}")]`;
-  await tools.until("ticks are shown", `${cells}.filter(td => td.innerText !== "–").length > 7`);
+  return tools.until("ticks are shown", `${cells}.filter(td => td.innerText !== "–").length > 7`);
+}
+
+function hosts(asked, url) {
+  const { host } = new URL(url);
+  assert.deepEqual(asked.filter((one) => new URL(one).host !== host), [], "asked of others");
+}
+
+/** Says who it is: first what is wrong, then what is right. */
+async function enter(tools, url, picture, token) {
+  await tools.open(url);
+  const says = (words) => `document.querySelector("#state")?.innerText === "${words}"
+    && document.querySelector("#token").checkVisibility()`;
+  const give = (value) => tools.evaluate(`document.querySelector("#token").value = "${value}";
+    document.querySelector("#knock").requestSubmit()`);
+  await tools.until("a token is asked for", says("this server asks who you are"));
+  await tools.picture(`${picture}.png`, "light");
+  await give("wrong");
+  await tools.until("a wrong token is refused", says("the token is not accepted"));
+  await give(token);
+  await ticks(tools);
+  assert.match(await tools.text(), /^broadtape\s+live/);
+  assert.ok(!(await tools.evaluate('document.querySelector("#token").checkVisibility()')));
+  assert.ok(!(await tools.evaluate("document.documentElement.outerHTML")).includes(token));
+  assert.equal(await tools.evaluate("localStorage.length + document.cookie.length"), 0);
+  const { complaints, asked } = tools.findings();
+  // Two pages were refused, and what a page still asked when it was left was given up.
+  const meant = (one) => /status of 401|ERR_ABORTED/.test(one);
+  assert.deepEqual(complaints.filter((one) => !meant(one)), []);
+  hosts(asked, url);
+  assert.ok(asked.every((one) => !one.includes(token)), "a token in an address");
+}
+
+async function look(tools, url, picture) {
+  await tools.open(url);
+  await ticks(tools);
   await tools.until("rates are drawn", `document.querySelector("#in-line").points.length > 3`);
   assert.match(await tools.text(), /^broadtape\s+live/);
   for (const encoding of ["json", "dbn"]) {
@@ -178,8 +219,7 @@ async function look(tools, url, picture) {
   await tools.picture(`${picture}-narrow.png`, "light");
   const { complaints, asked } = tools.findings();
   assert.deepEqual(complaints, []);
-  const { host } = new URL(url);
-  assert.deepEqual(asked.filter((one) => new URL(one).host !== host), [], "asked of others");
+  hosts(asked, url);
   assert.ok(asked.length > 3);
 }
 
@@ -188,7 +228,8 @@ async function main([url, picture, program = "chromium"]) {
   const { browser, address } = start(program, folder);
   try {
     const tools = await Tools.connect(await address);
-    await look(tools, url, picture);
+    const token = process.env.BROADTAPE_TOKEN;
+    await (token ? enter(tools, url, picture, token) : look(tools, url, picture));
   } finally {
     browser.removeAllListeners("exit");
     const gone = new Promise((resolve) => browser.once("exit", resolve));
