@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use broadtape::limits::CLIENT_MESSAGE_MAX;
-use broadtape::socket::backlog::{Backlog, Mark, Shared};
+use broadtape::socket::backlog::Backlog;
 use broadtape::socket::read::Guard;
+use broadtape::socket::shared::{Mark, Shared};
 use broadtape::wire::frame::{self, Opcode};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 

@@ -21,7 +21,7 @@ use crate::shard::connection::{Connection, Phase};
 use crate::shard::course::{Course, Passage, Piece};
 use crate::shard::encode::{Framer, Stamp, Texts};
 use crate::shard::joining::Joining;
-use crate::socket::backlog::Shared;
+use crate::socket::shared::Shared;
 use crate::socket::write::Engine;
 use crate::tape::desk::{Found, From};
 use crate::wire::batch;

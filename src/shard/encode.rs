@@ -7,7 +7,7 @@ use crate::clock::UnixNanos;
 use crate::limits::{BATCH_HEADER, SERVER_MESSAGE_MAX};
 use crate::shard::cache::{self, Key};
 use crate::shard::catalog::Catalog;
-use crate::socket::backlog::Mark;
+use crate::socket::shared::Mark;
 use crate::wire::batch::{BatchHeader, Data};
 use crate::wire::encoding::Encoding;
 use crate::wire::frame::{self, HEAD_DATA, Opcode};

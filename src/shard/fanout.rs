@@ -19,7 +19,7 @@ use crate::shard::audience::Due;
 use crate::shard::cache::Key;
 use crate::shard::connection::Farewell;
 use crate::shard::encode::{Framer, Stamp};
-use crate::socket::backlog::{Mark, Shared};
+use crate::socket::shared::{Mark, Shared};
 use crate::socket::write::{Engine, Parts, Write};
 use crate::wire::batch;
 use crate::wire::close::CloseReason;

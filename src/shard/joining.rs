@@ -20,7 +20,7 @@ use crate::shard::cache;
 use crate::shard::connection::Phase;
 use crate::shard::course::Course;
 use crate::shard::encode::{Framer, Stamp};
-use crate::socket::backlog::Mark;
+use crate::socket::shared::Mark;
 use crate::socket::write::Engine;
 use crate::wire::batch;
 use crate::wire::encoding::Encoding;

@@ -40,6 +40,7 @@ pub mod subscription;
 pub mod supervise;
 #[cfg(test)]
 mod tests;
+mod unsubscribe;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -18,7 +18,7 @@ use crate::shard::cache;
 use crate::shard::command::Speech;
 use crate::shard::connection::{Farewell, Phase};
 use crate::shard::encode::{Framer, Stamp};
-use crate::socket::backlog::Shared;
+use crate::socket::shared::Shared;
 use crate::socket::write::Engine;
 use crate::wire::batch;
 use crate::wire::close::CloseReason;

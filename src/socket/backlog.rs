@@ -11,163 +11,14 @@
 //! empty.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::run::{Run, missing};
+use super::shared::Shared;
 use super::write::Parts;
 use crate::limits::PARTS_PER_WRITE;
-
-/// A frame of a [`Shared`] run: where it ends, how many of the run's records came before that, and
-/// its cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Bytes from the start of the run to the end of the frame.
-    pub end: u32,
-    /// Records in the run up to the end of the frame.
-    pub records: u32,
-    /// The position that one who has got it has got to.
-    pub seq: u64,
-}
-
-/// Frames that several connections may hold, with what was in them.
-#[derive(Debug)]
-pub struct Shared {
-    /// The frames, end to end.
-    pub bytes: Bytes,
-    /// Where each ends.
-    pub marks: Vec<Mark>,
-    /// What the records were: a value of the caller's for each.
-    pub keys: Vec<u32>,
-    /// The position that one who gets them had got to before.
-    pub after: u64,
-}
-
-impl Shared {
-    /// Records in the frames before byte `boundary`, which is the end of a frame or 0.
-    fn records_before(&self, boundary: usize) -> usize {
-        let at = self.marks.partition_point(|mark| mark.end as usize <= boundary);
-        at.checked_sub(1).map_or(0, |last| self.marks[last].records as usize)
-    }
-
-    /// The cursor of the last frame that ends at byte `boundary` or before.
-    fn position(&self, boundary: usize) -> u64 {
-        let at = self.marks.partition_point(|mark| mark.end as usize <= boundary);
-        at.checked_sub(1).map_or(self.after, |last| self.marks[last].seq)
-    }
-
-    /// A copy of what follows byte `from`, which may lie inside of a frame.
-    fn rest(&self, from: usize) -> Self {
-        let first = self.marks.partition_point(|mark| mark.end as usize <= from);
-        let before = first.checked_sub(1).map_or(0, |last| self.marks[last].records);
-        let shift = |mark: &Mark| Mark {
-            end: mark.end - from as u32,
-            records: mark.records - before,
-            ..*mark
-        };
-        Self {
-            bytes: Bytes::copy_from_slice(&self.bytes[from..]),
-            marks: self.marks[first..].iter().map(shift).collect(),
-            keys: self.keys[before as usize..].to_vec(),
-            after: self.position(from),
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Run {
-    Data {
-        shared: Rc<Shared>,
-        range: Range<usize>,
-        sealed: bool,
-    },
-    Note(Bytes),
-    Count(Bytes),
-    /// Data of this connection alone, which has no cursor and is not dropped.
-    Own(Bytes),
-    /// Notes that overtake, in their order, as one run: thousands may come with one read.
-    Urgent(BytesMut),
-}
-
-impl Run {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Data { shared, range, .. } => &shared.bytes[range.clone()],
-            Self::Note(bytes) | Self::Count(bytes) | Self::Own(bytes) => bytes,
-            Self::Urgent(bytes) => bytes,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.bytes().len()
-    }
-
-    /// The keys of its records after the first `begun` bytes, which end a frame; none where sealed.
-    fn keys(&self, begun: usize) -> &[u32] {
-        match self {
-            Self::Note(_) | Self::Count(_) | Self::Own(_) | Self::Urgent(_) => &[],
-            Self::Data { sealed: true, .. } => &[],
-            Self::Data { shared, range, .. } => {
-                let from = shared.records_before(range.start + begun);
-                &shared.keys[from..shared.records_before(range.end)]
-            }
-        }
-    }
-
-    /// Bytes of notes in it.
-    fn note_len(&self) -> usize {
-        match self {
-            Self::Data { .. } | Self::Own(_) => 0,
-            Self::Note(_) | Self::Count(_) | Self::Urgent(_) => self.len(),
-        }
-    }
-
-    /// The position of one who has got its first `begun` bytes, which end a frame.
-    fn position(&self, begun: usize) -> Option<u64> {
-        match self {
-            Self::Data { shared, range, .. } => Some(shared.position(range.start + begun)),
-            Self::Note(_) | Self::Count(_) | Self::Own(_) | Self::Urgent(_) => None,
-        }
-    }
-
-    /// Takes the first `n` bytes off.
-    fn split_to(&mut self, n: usize) -> Self {
-        match self {
-            Self::Data { shared, range, sealed } => {
-                let head = range.start..range.start + n;
-                range.start = head.end;
-                Self::Data { shared: shared.clone(), range: head, sealed: *sealed }
-            }
-            Self::Note(bytes) => Self::Note(bytes.split_to(n)),
-            Self::Count(bytes) => Self::Count(bytes.split_to(n)),
-            Self::Own(bytes) => Self::Own(bytes.split_to(n)),
-            Self::Urgent(bytes) => Self::Urgent(bytes.split_to(n)),
-        }
-    }
-}
-
-/// The whole length of the server frame that starts `bytes`.
-fn frame_length(bytes: &[u8]) -> usize {
-    match bytes[1] & 0x7f {
-        126 => 4 + usize::from(u16::from_be_bytes([bytes[2], bytes[3]])),
-        127 => {
-            let mut length = [0; 8];
-            length.copy_from_slice(&bytes[2..10]);
-            10 + u64::from_be_bytes(length) as usize
-        }
-        short => 2 + usize::from(short),
-    }
-}
-
-/// Bytes missing to the end of the frame that byte `at` of `frames` lies in; 0 between two frames.
-fn missing(frames: &[u8], at: usize) -> usize {
-    let mut end = 0;
-    while end < at {
-        end += frame_length(&frames[end..]);
-    }
-    end - at
-}
 
 /// Unsent bytes of one connection.
 #[derive(Debug, Default)]
@@ -359,6 +210,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::socket::run::frame_length;
+    use crate::socket::shared::Mark;
 
     /// A frame whose payload repeats `fill`.
     fn frame(fill: u8, payload: usize) -> Vec<u8> {

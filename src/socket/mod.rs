@@ -9,6 +9,8 @@ mod event;
 mod head;
 mod partial;
 pub mod read;
+mod run;
+pub mod shared;
 pub mod tls;
 pub mod uring;
 pub mod write;
