@@ -8,6 +8,7 @@ mod model;
 mod received;
 mod slowness;
 mod world;
+mod worn;
 
 use std::time::Duration;
 

@@ -17,6 +17,7 @@ use crate::ring::{Progresses, Writer, ring};
 use crate::shard::access::Entry;
 use crate::shard::command::{Arrival, Command, Mailbox, Speech};
 use crate::shard::{Parts, Shard, run};
+use crate::socket::tls::Session;
 use crate::socket::write::{Engine, Write};
 use crate::wire::encoding::Encoding;
 use crate::wire::instrument::{Directory, Instrument};
@@ -137,15 +138,26 @@ impl World {
 
     /// A new client that came in like this, welcomed.
     pub(super) fn attach_as(&mut self, encoding: Encoding, entry: Entry) -> Peer {
+        self.attach_over(encoding, entry, |_, _| None)
+    }
+
+    /// A new client, of whose two ends (ours, its own) a session of TLS may be made.
+    pub(super) fn attach_over(
+        &mut self,
+        encoding: Encoding,
+        entry: Entry,
+        secure: impl FnOnce(&TcpStream, &TcpStream) -> Option<Box<Session>>,
+    ) -> Peer {
         let theirs = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (ours, peer) = self.listener.accept().unwrap();
+        let tls = secure(&ours, &theirs);
         ours.set_nonblocking(true).unwrap();
         let outbox = Rc::new(RefCell::new(Outbox { open: true, ..Outbox::default() }));
         self.script.0.borrow_mut().insert(ours.as_raw_fd(), outbox.clone());
         self.sessions += 1;
         let (session, speech) = (self.sessions, Speech::Stream(encoding));
         let leftover = Bytes::new();
-        let (tls, pass) = (None, None);
+        let pass = None;
         let arrival = Arrival { session, stream: ours, tls, leftover, peer, speech, entry, pass };
         assert!(self.mailbox.attach(arrival).is_ok());
         self.turn();
