@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use broadtape::book::{Book, Event};
 use broadtape::feed::{Batch, Deriver};
-use broadtape::limits::{BATCH_SLOTS, BOOK_ORDERS_MAX};
+use broadtape::limits::{BATCH_BYTES, BOOK_ORDERS_MAX};
 use broadtape::wire::file::Reader;
 use broadtape::wire::instrument::bit;
 use broadtape::wire::record::{FlagSet, MboMsg, Schema, bytes_of, flags, header, index_ts, rtype};
@@ -88,15 +88,15 @@ fn derive(deriver: &mut Deriver, out: &mut Batch, orders: &Orders) -> usize {
     let mut derived = 0;
     for record in orders.each() {
         while !deriver.observe(record, out) {
-            out.reset(BATCH_SLOTS);
+            out.reset(BATCH_BYTES);
         }
         while !deriver.follow(out) {
             derived += out.len();
-            out.reset(BATCH_SLOTS);
+            out.reset(BATCH_BYTES);
         }
     }
     while !deriver.finish(out) {
-        out.reset(BATCH_SLOTS);
+        out.reset(BATCH_BYTES);
     }
     derived
 }
@@ -109,7 +109,7 @@ fn books(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("apply", orders.name), |b| b.iter(|| apply(&orders)));
         let masks = [("mbp-1", bit(Schema::Mbp1)), ("all", Deriver::SCHEMAS)];
         for (name, mask) in masks {
-            let (mut deriver, mut out) = (Deriver::new(mask), Batch::new(BATCH_SLOTS));
+            let (mut deriver, mut out) = (Deriver::new(mask), Batch::new(BATCH_BYTES));
             let id = BenchmarkId::new(format!("derive-{name}"), orders.name);
             group.bench_function(id, |b| b.iter(|| derive(&mut deriver, &mut out, &orders)));
         }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use broadtape::clock::{Now, unix_now};
 use broadtape::feed::{Batch, Feed, Metronome};
-use broadtape::limits::{BATCH_HEADER, BATCH_SLOTS};
+use broadtape::limits::{BATCH_BYTES, BATCH_HEADER};
 use broadtape::ring::Writer;
 use broadtape::socket::write::{Engine, Readiness, Write};
 use broadtape::wire::encoding::Encoding;
@@ -67,7 +67,7 @@ fn pin(core: usize) {
 
 /// Ticks of one trade for so long, each at its time.
 fn play(writer: &mut Writer, records: u64, mut each: impl FnMut()) {
-    let (mut feed, mut batch) = (Metronome::new(1_000, 16), Batch::new(BATCH_SLOTS));
+    let (mut feed, mut batch) = (Metronome::new(1_000, 16), Batch::new(BATCH_BYTES));
     let _ = feed.poll(0, &mut batch);
     let mut due = Instant::now();
     for tick in 1..=records {
@@ -75,10 +75,10 @@ fn play(writer: &mut Writer, records: u64, mut each: impl FnMut()) {
         while Instant::now() < due {
             std::hint::spin_loop();
         }
-        batch.reset(BATCH_SLOTS);
+        batch.reset(BATCH_BYTES);
         // The metronome knows no errors.
         let _ = feed.poll(tick * TICK.as_nanos() as u64, &mut batch);
-        writer.publish(batch.slots(), batch.iter(), unix_now());
+        writer.publish(batch.bytes(), batch.iter(), unix_now());
         each();
     }
 }

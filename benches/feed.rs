@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use broadtape::feed::{Batch, Deriver, Feed, Metronome, Next, Scenario, Sim, SimOptions};
-use broadtape::limits::BATCH_SLOTS;
+use broadtape::limits::BATCH_BYTES;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const RATE: u64 = 1_000_000;
@@ -24,7 +24,7 @@ struct Bench<F> {
 impl<F: Feed> Bench<F> {
     /// A second into its life: what it says at the beginning has been said.
     fn new(feed: F) -> Self {
-        let mut new = Self { feed, now: 1_700_490_600_000 * MILLI, batch: Batch::new(BATCH_SLOTS) };
+        let mut new = Self { feed, now: 1_700_490_600_000 * MILLI, batch: Batch::new(BATCH_BYTES) };
         for _ in 0..1_000 {
             new.tick(|_| {});
         }
@@ -36,7 +36,7 @@ impl<F: Feed> Bench<F> {
         self.now += MILLI;
         while let Ok(next) = self.feed.poll(self.now, &mut self.batch) {
             each(&self.batch);
-            self.batch.reset(BATCH_SLOTS);
+            self.batch.reset(BATCH_BYTES);
             if next != Next::Ready {
                 break;
             }
@@ -91,20 +91,20 @@ fn derived(c: &mut Criterion) {
         }
         group.throughput(Throughput::Elements(records.len() as u64));
         group.bench_function(BenchmarkId::new("observe", symbols), |b| {
-            let (mut deriver, mut out) = (Deriver::new(Deriver::SCHEMAS), Batch::new(BATCH_SLOTS));
+            let (mut deriver, mut out) = (Deriver::new(Deriver::SCHEMAS), Batch::new(BATCH_BYTES));
             b.iter(|| {
                 for record in &records {
                     while !deriver.observe(record, &mut out) {
-                        out.reset(BATCH_SLOTS);
+                        out.reset(BATCH_BYTES);
                     }
                     while !deriver.follow(&mut out) {
-                        out.reset(BATCH_SLOTS);
+                        out.reset(BATCH_BYTES);
                     }
                 }
                 while !deriver.finish(&mut out) {
-                    out.reset(BATCH_SLOTS);
+                    out.reset(BATCH_BYTES);
                 }
-                out.reset(BATCH_SLOTS);
+                out.reset(BATCH_BYTES);
             });
         });
     }

@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::net::TcpStream;
 
 use broadtape::feed::{Batch, Feed, Metronome, Scenario, Sim, SimOptions};
-use broadtape::limits::{BATCH_SLOTS, CLIENT_MESSAGE_MAX, RING_MIN};
+use broadtape::limits::{BATCH_BYTES, CLIENT_MESSAGE_MAX, RING_MIN};
 use broadtape::ring::{Reader, Segment, Writer, ring};
 use broadtape::socket::read::Guard;
 use broadtape::socket::write::{Engine, Write};
@@ -40,7 +40,7 @@ fn at_most(counted: u64) -> LibraryBenchmarkConfig {
 /// A tick of so many trades, each of another instrument.
 fn tick(records: u64) -> Batch {
     let (mut feed, mut batch) =
-        (Metronome::new(records * 1_000, RECORDS as u32), Batch::new(BATCH_SLOTS));
+        (Metronome::new(records * 1_000, RECORDS as u32), Batch::new(BATCH_BYTES));
     for now in [0, MILLI] {
         feed.poll(now, &mut batch).unwrap();
     }
@@ -51,12 +51,12 @@ fn tick(records: u64) -> Batch {
 fn market() -> Box<(Sim, Batch, u64)> {
     let scenario = Scenario::named("calm").unwrap();
     let options = SimOptions { symbols: 100, rate: 1_000_000, seed: 1, scenario };
-    let (mut sim, mut batch) = (Sim::new(options).unwrap(), Batch::new(BATCH_SLOTS));
+    let (mut sim, mut batch) = (Sim::new(options).unwrap(), Batch::new(BATCH_BYTES));
     let mut now = 1_700_490_600_000 * MILLI;
     for _ in 0..100 {
         now += MILLI;
         sim.poll(now, &mut batch).unwrap();
-        batch.reset(BATCH_SLOTS);
+        batch.reset(BATCH_BYTES);
     }
     Box::new((sim, batch, now + MILLI))
 }
@@ -79,21 +79,21 @@ struct Pipe {
 
 fn pipe() -> Box<Pipe> {
     let (writer, ring) = ring(RING_MIN).unwrap();
-    let (reader, segment) = (ring.reader(), Segment::new(RECORDS as usize));
+    let (reader, segment) = (ring.reader(), Segment::new(64 * RECORDS as usize));
     Box::new(Pipe { writer, reader, segment, batch: tick(RECORDS) })
 }
 
 /// With a commit to read.
 fn full() -> Box<Pipe> {
     let mut pipe = pipe();
-    pipe.writer.publish(pipe.batch.slots(), pipe.batch.iter(), 1);
+    pipe.writer.publish(pipe.batch.bytes(), pipe.batch.iter(), 1);
     pipe
 }
 
-#[library_benchmark(config = at_most(11_956))]
+#[library_benchmark(config = at_most(13_723))]
 #[bench::a_commit_of_100(setup = pipe)]
 fn ring_write(mut pipe: Box<Pipe>) -> Box<Pipe> {
-    pipe.writer.publish(pipe.batch.slots(), pipe.batch.iter(), 1);
+    pipe.writer.publish(pipe.batch.bytes(), pipe.batch.iter(), 1);
     pipe
 }
 

@@ -18,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use broadtape::feed::{Batch, Feed, Metronome};
-use broadtape::limits::{BATCH_HEADER, BATCH_SLOTS};
+use broadtape::limits::{BATCH_BYTES, BATCH_HEADER};
 use broadtape::socket::write::Readiness;
 use broadtape::wire::encoding::Encoding;
 use broadtape::wire::frame::{self, Opcode};
@@ -105,12 +105,12 @@ fn ticks(c: &mut Criterion, subscribers: u64, records: u64) {
     let mut buffer = vec![0; 1 << 16];
     streams.iter().for_each(|stream| _ = drain(stream, &mut buffer));
     let readers = Readers::start(streams);
-    let (mut feed, mut batch) = (Metronome::new(records * 1_000, 200), Batch::new(BATCH_SLOTS));
+    let (mut feed, mut batch) = (Metronome::new(records * 1_000, 200), Batch::new(BATCH_BYTES));
     let (mut time, mut sent) = (0, 0);
     let _ = feed.poll(time, &mut batch);
     let mut tick = || {
         time += MILLI;
-        batch.reset(BATCH_SLOTS);
+        batch.reset(BATCH_BYTES);
         // The metronome knows no errors.
         let _ = feed.poll(time, &mut batch);
         shard.commit(&batch);

@@ -18,13 +18,13 @@ use std::sync::atomic::{
 use std::thread;
 use std::time::{Duration, Instant};
 
-use broadtape::limits::{RING_MIN, SLOT_BYTES};
+use broadtape::limits::RING_MIN;
 use broadtape::ring::{Segment, Wake, ring};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam::utils::CachePadded;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Places of each queue, and slots of the ring for records of one slot.
+/// Places of each queue, and records for which the ring has room.
 const PLACES: usize = 4096;
 /// Records by which the writer is ahead at most.
 const AHEAD: u64 = PLACES as u64 / 4;
@@ -156,15 +156,14 @@ impl Wake for Sleeper {
 
 fn broadtape<const N: usize>(c: &mut Criterion, case: Case, wakes: bool) {
     let bare = bare::<N>();
-    let slots = (N * 8).div_ceil(SLOT_BYTES);
-    let (mut writer, ring) = ring(RING_MIN.max(PLACES * slots * SLOT_BYTES)).unwrap();
+    let (mut writer, ring) = ring(RING_MIN.max(PLACES * N * 8)).unwrap();
     match wakes {
         true => ring.waits().register(0, Arc::new(Sleeper)),
         false => writer.never_wake(),
     }
     let name = if wakes { "broadtape-waking" } else { "broadtape" };
     let turn = |_| {
-        let (mut reader, mut segment) = (ring.reader(), Segment::new(PLACES));
+        let (mut reader, mut segment) = (ring.reader(), Segment::new(PLACES * N * 8));
         move || {
             assert_eq!(reader.read(&mut segment).lost, None);
             hint::black_box(segment.iter().map(|record| record[4] as usize).sum::<usize>());
@@ -175,7 +174,7 @@ fn broadtape<const N: usize>(c: &mut Criterion, case: Case, wakes: bool) {
     reading(&gate, (0..case.readers).map(turn).collect(), || {
         benchmark(c, name, case, &gate, |records| {
             let batch = std::iter::repeat_n(&bare[..], records as usize);
-            writer.publish(slots * records as usize, batch, records);
+            writer.publish(N * 8 * records as usize, batch, records);
         });
     });
 }

@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::rc::Rc;
 
 use broadtape::feed::{Batch, Feed, Metronome};
-use broadtape::limits::BATCH_SLOTS;
+use broadtape::limits::BATCH_BYTES;
 use broadtape::socket::write::{Engine, Write};
 use broadtape::wire::encoding::Encoding;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -38,7 +38,7 @@ impl Engine for Taken {
 
 /// `records` trades of one tick, of one instrument after the other.
 fn tick(records: u64) -> Batch {
-    let (mut feed, mut batch) = (Metronome::new(records * 1_000, SYMBOLS), Batch::new(BATCH_SLOTS));
+    let (mut feed, mut batch) = (Metronome::new(records * 1_000, SYMBOLS), Batch::new(BATCH_BYTES));
     for now in [0, 1_000_000] {
         // The metronome knows no errors.
         let _ = feed.poll(now, &mut batch);

@@ -3,17 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Bytes of one ring slot: a cache line.
-pub const SLOT_BYTES: usize = 64;
-/// 64-bit words of one ring slot.
-pub const SLOT_WORDS: usize = SLOT_BYTES / 8;
 /// The shortest DBN record with `ts_out`: a status (40 + 8 bytes).
 pub const RECORD_MIN: usize = 48;
 /// The longest DBN v3 record with `ts_out`: a definition (520 + 8 bytes).
 pub const RECORD_MAX: usize = 528;
-/// Slots that the longest record takes.
-pub const RECORD_SLOTS_MAX: usize = RECORD_MAX.div_ceil(SLOT_BYTES);
-/// Default bytes of the ring's slots (`--ring`).
+/// Default bytes of the ring (`--ring`).
 pub const RING_DEFAULT: usize = 64 << 20;
 /// Smallest ring that can be asked for.
 pub const RING_MIN: usize = 64 << 10;
@@ -21,14 +15,17 @@ pub const RING_MIN: usize = 64 << 10;
 pub const RING_MAX: usize = 16 << 30;
 /// A commit covers at most the ring divided by this.
 pub const RING_BATCH_SHARE: usize = 4;
-/// Slots that the writer claims at once where a commit needs fewer: readers can read as many fewer
+/// Bytes that the writer claims at once where a commit needs fewer: readers can read as many fewer
 /// of the oldest.
-pub const CLAIM_SLOTS: u64 = 64;
+pub const CLAIM_BYTES: u64 = 4 << 10;
+/// Bytes of the ring for which one start of a record is noted: who searches walks as far, and a
+/// lapped reader loses as much more.
+pub const BLOCK_BYTES: u64 = 1 << 10;
 
-/// Slots that the publisher collects at most before it commits.
-pub const BATCH_SLOTS: usize = 4096;
-/// Slots that a shard drains from the ring in one turn.
-pub const TURN_SLOTS: usize = 4096;
+/// Bytes that the publisher collects at most before it commits.
+pub const BATCH_BYTES: usize = 256 << 10;
+/// Bytes that a shard drains from the ring in one turn.
+pub const TURN_BYTES: usize = 256 << 10;
 /// Framed bytes that a shard collects before it hands them to the sockets.
 pub const ARENA_BYTES: usize = 1 << 20;
 /// Sockets written in one call of a write engine.
@@ -271,9 +268,11 @@ pub const POLL_QUANTUM: Duration = Duration::from_micros(250);
 pub const PUBLISHER_NAP: Duration = Duration::from_millis(50);
 /// Between two looks for subscribers while a feed waits for them.
 pub const HOLD_NAP: Duration = Duration::from_millis(1);
-/// A feed that waits for its readers is at most the queue's slots divided by this ahead of them: a
-/// record's JSON takes several times its slots, and the queue has to hold that.
+/// A feed that waits for its readers is at most the queue's bytes divided by this ahead of them: a
+/// record's JSON takes several times its bytes, and the queue has to hold that.
 pub const ELASTIC_WINDOW_SHARE: usize = 32;
+/// But this far at least, bytes: some records of any kind.
+pub const ELASTIC_WINDOW_LEAST: usize = 1 << 10;
 /// A step back of the records' time that means that a recording begins again.
 pub const REWIND: Duration = Duration::from_secs(60);
 /// A jump of the real-time clock that is told.
@@ -285,8 +284,8 @@ pub const LATENCY_MAX: Duration = Duration::from_secs(60);
 
 /// Bytes of records in one block of a tape: what a reader of one decodes at once.
 pub const TAPE_BLOCK: usize = 256 << 10;
-/// Slots that the recorder takes from the ring at once; a block ends between two of these.
-pub const TAPE_TURN_SLOTS: usize = 512;
+/// Bytes that the recorder takes from the ring at once; a block ends between two of these.
+pub const TAPE_TURN_BYTES: usize = 32 << 10;
 /// What was read is in a block on disk after this long, however small the block is.
 pub const TAPE_FLUSH: Duration = Duration::from_millis(50);
 /// Between two looks at the ring while there is something to record.
@@ -415,18 +414,20 @@ impl Default for ClientLimits {
 
 const _: () = {
     assert!(RECORD_MAX.is_multiple_of(8) && RECORD_MIN.is_multiple_of(8));
-    assert!(RECORD_SLOTS_MAX == 9);
-    assert!(RING_MIN / SLOT_BYTES / RING_BATCH_SHARE >= RECORD_SLOTS_MAX);
-    assert!(CLAIM_SLOTS as usize <= RING_MIN / SLOT_BYTES / RING_BATCH_SHARE / 4);
-    assert!(TURN_SLOTS >= RECORD_SLOTS_MAX && BATCH_SLOTS >= RECORD_SLOTS_MAX);
+    assert!(RING_MIN / RING_BATCH_SHARE >= RECORD_MAX);
+    assert!(CLAIM_BYTES as usize <= RING_MIN / RING_BATCH_SHARE / 4);
+    // A record starts in each block, and in what no commit overwrites there are many.
+    assert!(BLOCK_BYTES as usize >= RECORD_MAX);
+    assert!(RING_MIN - RING_MIN / RING_BATCH_SHARE >= 8 * BLOCK_BYTES as usize);
+    assert!(TURN_BYTES / 4 >= RECORD_MAX && BATCH_BYTES >= RECORD_MAX);
     assert!(BATCH_HEADER + RECORD_MAX <= SERVER_MESSAGE_MAX);
     assert!(QUEUE_MIN >= 2 * SERVER_MESSAGE_MAX);
     assert!(PIECE_BYTES <= QUEUE_MIN / 4);
     assert!(CLIENT_MESSAGE_MAX <= READ_BYTES_PER_TURN);
     assert!(SUBSCRIPTIONS_PER_CONNECTION <= SUBSCRIPTIONS_MAX);
     assert!(TOKEN_BYTES < REQUEST_HEAD_MAX && TOKEN_LEEWAY.as_secs() <= 30);
-    assert!(TAPE_TURN_SLOTS * SLOT_BYTES <= TAPE_BLOCK / 4);
-    assert!(TAPE_TURN_SLOTS >= RECORD_SLOTS_MAX && TAPE_BLOCK >= RECORD_MAX);
+    assert!(TAPE_TURN_BYTES <= TAPE_BLOCK / 4);
+    assert!(TAPE_TURN_BYTES >= RECORD_MAX && TAPE_BLOCK >= RECORD_MAX);
     assert!(TAPE_NAP.as_nanos() < TAPE_FLUSH.as_nanos());
     assert!(SEGMENT_BYTES.1 >= 4 * TAPE_BLOCK && SEGMENT_BYTES.0 <= SEGMENT_BYTES.2);
     assert!(HEARTBEAT.as_nanos() < HEARTBEAT_BUSY.as_nanos());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use broadtape::feed::{Batch, Feed, Metronome, Scenario, Sim, SimOptions};
-use broadtape::limits::BATCH_SLOTS;
+use broadtape::limits::BATCH_BYTES;
 use broadtape::socket::write::Readiness;
 use broadtape::wire::encoding::Encoding;
 
@@ -30,13 +30,13 @@ const PARAMS: [&str; 5] = [
 fn warm_turns(feed: &mut impl Feed, params: &[&str], encoding: Encoding) -> (u64, usize) {
     let mut shard = Loopback::new(Readiness, 200);
     let clients: Vec<TcpStream> = params.iter().map(|p| shard.subscribe(encoding, p)).collect();
-    let (mut batch, mut buffer) = (Batch::new(BATCH_SLOTS), vec![0; 1 << 16]);
+    let (mut batch, mut buffer) = (Batch::new(BATCH_BYTES), vec![0; 1 << 16]);
     let (mut time, mut allocations, mut bytes) = (1_700_490_600_000 * MILLI, 0, 0);
     for turn in 0..2 * TURNS {
         let millis = if turn < TURNS { 3 } else { 1 };
         time += millis * MILLI;
         shard.pass(Duration::from_millis(millis));
-        batch.reset(BATCH_SLOTS);
+        batch.reset(BATCH_BYTES);
         assert!(feed.poll(time, &mut batch).is_ok());
         let measured = measure(|| {
             shard.commit(&batch);

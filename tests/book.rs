@@ -54,13 +54,13 @@ fn the_book_of_the_future_ends_as_is_known() {
 
 /// What is derived of these records: for each the records that come out behind it.
 fn derive(schemas: u32, records: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
-    let (mut deriver, mut out) = (Deriver::new(schemas), Batch::new(1_000));
+    let (mut deriver, mut out) = (Deriver::new(schemas), Batch::new(64_000));
     let each = |record: &Vec<u8>| {
         assert!(deriver.observe(record, &mut out));
         assert!(out.is_empty(), "nothing that comes with time is asked for");
         assert!(deriver.follow(&mut out));
         let derived = out.iter().map(<[u8]>::to_vec).collect();
-        out.reset(1_000);
+        out.reset(64_000);
         derived
     };
     let derived = records.iter().map(each).collect();

@@ -32,10 +32,10 @@ fn recorded(file: &str) -> Option<Vec<Vec<u8>>> {
 
 /// What is derived of these records, in batches that have to be changed often.
 fn derive(schemas: u32, records: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let (mut deriver, mut out, mut all) = (Deriver::new(schemas), Batch::new(9), Vec::new());
+    let (mut deriver, mut out, mut all) = (Deriver::new(schemas), Batch::new(576), Vec::new());
     let mut commit = |out: &mut Batch| {
         all.extend(out.iter().map(<[u8]>::to_vec));
-        out.reset(9);
+        out.reset(576);
     };
     for record in records {
         while !deriver.observe(record, &mut out) {

@@ -182,11 +182,11 @@ fn replayed(files: Vec<PathBuf>) -> Vec<Vec<u8>> {
     let options = ReplayOptions { files, ..ReplayOptions::default() };
     let mut replay = Replay::open(options).unwrap();
     let known: HashSet<u32> = replay.instruments().iter().map(|i| i.id).collect();
-    let (mut batch, mut records, mut next) = (Batch::new(512), Vec::new(), Next::Ready);
+    let (mut batch, mut records, mut next) = (Batch::new(32_768), Vec::new(), Next::Ready);
     while next == Next::Ready {
         next = replay.poll(1, &mut batch).unwrap();
         records.extend(batch.iter().map(<[u8]>::to_vec));
-        batch.reset(512);
+        batch.reset(32_768);
     }
     assert_eq!(next, Next::Ended);
     assert!(records.iter().all(|r| known.contains(&record::instrument_id(r))));

@@ -9,7 +9,7 @@ use std::sync::atomic::{
 };
 use std::thread;
 
-use broadtape::limits::{RECORD_MAX, RECORD_MIN, RECORD_SLOTS_MAX, RING_MIN, SLOT_BYTES};
+use broadtape::limits::{BLOCK_BYTES, CLAIM_BYTES, RECORD_MAX, RECORD_MIN, RING_MIN};
 use broadtape::ring::{Reader, Ring, Segment, Writer, ring};
 use proptest::prelude::*;
 
@@ -21,14 +21,16 @@ fn record(seq: u64, bytes: usize) -> Vec<u8> {
     record
 }
 
-/// Bytes of bare record `seq`: all lengths there are, in turn.
+/// Bytes of bare record `seq`: all lengths there are, in turn, some for many records.
 fn bytes_of(seq: u64) -> usize {
     let lengths = (RECORD_MAX - RECORD_MIN) / 8 + 1;
-    RECORD_MIN - 8 + (seq as usize * 7 % lengths) * 8
+    let length = if seq / 64 % 3 == 2 { seq / 64 } else { seq };
+    RECORD_MIN - 8 + (length as usize * 7 % lengths) * 8
 }
 
-fn slots_of(seq: u64) -> usize {
-    (bytes_of(seq) + 8).div_ceil(SLOT_BYTES)
+/// Bytes of published record `seq`.
+fn published(seq: u64) -> usize {
+    bytes_of(seq) + 8
 }
 
 /// `ts_out` of commit `n`.
@@ -40,8 +42,8 @@ fn ts_of(n: u64) -> u64 {
 fn publish(writer: &mut Writer, count: u64, ts_out: u64) {
     let first = writer.newest() + 1;
     let records: Vec<_> = (first..first + count).map(|seq| record(seq, bytes_of(seq))).collect();
-    let slots = (first..first + count).map(slots_of).sum();
-    let newest = writer.publish(slots, records.iter().map(Vec::as_slice), ts_out);
+    let bytes = (first..first + count).map(published).sum();
+    let newest = writer.publish(bytes, records.iter().map(Vec::as_slice), ts_out);
     assert_eq!(newest, first + count - 1);
 }
 
@@ -91,29 +93,32 @@ fn filled(records: u64) -> (Writer, Ring) {
 fn records_of_every_length_come_as_they_were_published() {
     let (mut writer, ring) = ring(RING_MIN).unwrap();
     let mut reader = ring.reader();
-    let mut segment = Segment::new(40);
+    let mut segment = Segment::new(2560);
     for commit in 0..2000 {
         publish(&mut writer, 1 + commit % 8, ts_of(commit));
         let (_, lost) = drain(&mut reader, &mut segment);
-        assert_eq!((lost, reader.seq(), reader.lag_slots()), (0, writer.newest(), 0));
+        assert_eq!((lost, reader.seq(), reader.lag_bytes()), (0, writer.newest(), 0));
     }
     assert!(ring.committed() > 20 * ring.capacity(), "it wrapped round");
 }
 
 #[test]
 fn a_segment_ends_at_a_whole_record() {
-    let (_writer, ring) = filled(60);
+    let (_writer, ring) = filled(150);
     let mut reader = ring.reader_after(0).unwrap();
-    for slots in RECORD_SLOTS_MAX..=2 * RECORD_SLOTS_MAX {
+    for bytes in (RECORD_MAX..=2 * RECORD_MAX).step_by(16) {
         let before = reader.position();
-        let (got, lost) = read(&mut reader, &mut Segment::new(slots));
-        assert!(got > 0 && lost == 0 && reader.position() - before <= slots as u64);
+        let mut segment = Segment::new(bytes);
+        let (got, lost) = read(&mut reader, &mut segment);
+        assert!(got > 0 && lost == 0 && reader.position() - before <= bytes as u64);
+        assert_eq!(segment.iter().collect::<Vec<_>>().concat(), segment.bytes());
+        assert_eq!(segment.bytes().len() as u64, reader.position() - before);
     }
 }
 
 /// Reads until `done`, and what is left then; what came and what was lost.
-fn read_beside(mut reader: Reader, slots: usize, done: &AtomicBool) -> (u64, u64) {
-    let mut segment = Segment::new(slots);
+fn read_beside(mut reader: Reader, bytes: usize, done: &AtomicBool) -> (u64, u64) {
+    let mut segment = Segment::new(bytes);
     let mut sum = (0, 0);
     loop {
         let last_round = done.load(Acquire);
@@ -130,9 +135,9 @@ fn read_beside(mut reader: Reader, slots: usize, done: &AtomicBool) -> (u64, u64
 fn threads_account_for_every_record() {
     let (mut writer, ring) = ring(RING_MIN).unwrap();
     let done = Arc::new(AtomicBool::new(false));
-    let readers = [16, 100, 3000].map(|slots| {
+    let readers = [1000, 6000, 200_000].map(|bytes| {
         let (reader, done) = (ring.reader(), done.clone());
-        thread::spawn(move || read_beside(reader, slots, &done))
+        thread::spawn(move || read_beside(reader, bytes, &done))
     });
     for commit in 0..60_000 {
         publish(&mut writer, 1 + commit % 16, ts_of(commit));
@@ -156,7 +161,7 @@ fn a_lapped_reader_goes_on_at_the_oldest_record() {
     for commit in 10..1000 {
         publish(&mut writer, 3, ts_of(commit));
     }
-    let mut segment = Segment::new(64);
+    let mut segment = Segment::new(4096);
     let (got, lost) = read(&mut reader, &mut segment);
     assert_eq!(segment.first_seq(), Some(ring.oldest()));
     assert_eq!((lost, got > 0), (ring.oldest() - 31, true));
@@ -170,7 +175,7 @@ fn a_reader_joins_after_every_number_that_is_held() {
         let (_writer, ring) = filled(records);
         let (oldest, newest) = (ring.oldest(), ring.newest());
         assert_eq!(newest, records);
-        let mut segment = Segment::new(RECORD_SLOTS_MAX);
+        let mut segment = Segment::new(RECORD_MAX);
         for seq in 0..=newest + 2 {
             match ring.reader_after(seq) {
                 Ok(mut reader) => {
@@ -212,7 +217,7 @@ fn positions_are_found_under_a_running_writer() {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut segment = Segment::new(64);
+            let mut segment = Segment::new(4096);
             let mut found = 0;
             while !done.load(Relaxed) || found == 0 {
                 let seq = (ring.oldest() + ring.newest()) / 2;
@@ -230,12 +235,34 @@ fn positions_are_found_under_a_running_writer() {
     });
 }
 
+/// However full the ring is and wherever in a block its end lies: nothing is lost of what no block
+/// has lost, and every place is found.
+#[test]
+fn all_that_is_retained_is_found() {
+    let (mut writer, ring) = filled(0);
+    let (mut end, mut held) = (0, 0);
+    for commit in 0..900 {
+        publish(&mut writer, 1, ts_of(commit));
+        let (oldest, newest) = (ring.oldest(), ring.newest());
+        assert_eq!(newest, commit + 1);
+        let mut reader = ring.reader_after(oldest - 1).unwrap();
+        end = end.max(reader.position());
+        assert_eq!(end, reader.position(), "the oldest never goes back");
+        held = ring.committed() - end;
+        assert_eq!(drain(&mut reader, &mut Segment::new(RECORD_MAX)), (newest + 1 - oldest, 0));
+        assert_eq!(ring.reader_at_time(ts_of(newest - 1)).unwrap().seq(), newest - 1);
+        assert_eq!(ring.reader_at_time(ts_of(newest)).unwrap().seq(), newest);
+    }
+    let least = ring.capacity() - CLAIM_BYTES - BLOCK_BYTES - RECORD_MAX as u64;
+    assert!(end > 0 && (least..=ring.capacity()).contains(&held), "{held} bytes held");
+}
+
 #[test]
 fn ts_out_never_decreases() {
     let (mut writer, ring) = ring(RING_MIN).unwrap();
     let mut reader = ring.reader();
     [50, 40, 60].into_iter().for_each(|ts_out| publish(&mut writer, 1, ts_out));
-    let mut segment = Segment::new(64);
+    let mut segment = Segment::new(4096);
     let _ = reader.read(&mut segment);
     let ts_out = |bytes: &[u8]| bytes[bytes.len() - 8];
     assert_eq!(segment.iter().map(ts_out).collect::<Vec<_>>(), [50, 50, 60]);
@@ -245,34 +272,34 @@ fn ts_out_never_decreases() {
 fn sizes_out_of_bounds_say_what_would_be_right() {
     let error = ring(RING_MIN - 1).err().unwrap().to_string();
     assert!(error.contains("65535 bytes") && error.contains("65536 to"), "{error}");
-    assert_eq!(ring(RING_MIN + 1).unwrap().1.capacity(), 2048);
+    assert_eq!(ring(RING_MIN + 1).unwrap().1.capacity(), 131_072);
 }
 
 #[test]
-#[should_panic(expected = "takes more slots than were claimed")]
+#[should_panic(expected = "takes more bytes than were claimed")]
 fn records_beyond_the_claim_are_refused() {
     let (mut writer, _ring) = ring(RING_MIN).unwrap();
-    writer.publish(1, [&record(1, 80)[..]].into_iter(), 1);
+    writer.publish(80, [&record(1, 80)[..]].into_iter(), 1);
 }
 
 #[test]
-#[should_panic(expected = "the ring takes 256 at once")]
+#[should_panic(expected = "the ring takes 16384 at once")]
 fn a_batch_is_a_share_of_the_ring() {
     let (mut writer, _ring) = ring(RING_MIN).unwrap();
-    writer.publish(257, std::iter::empty(), 1);
+    writer.publish(16_385, std::iter::empty(), 1);
 }
 
 #[test]
 #[should_panic(expected = "no DBN record")]
 fn a_record_whose_header_miscounts_is_refused() {
     let (mut writer, _ring) = ring(RING_MIN).unwrap();
-    writer.publish(2, [&[9; 80][..]].into_iter(), 1);
+    writer.publish(88, [&[9; 80][..]].into_iter(), 1);
 }
 
-/// One step of a random run: records in the batch, slots claimed beyond them, reads after it.
+/// One step of a random run: records in the batch, bytes claimed beyond them, reads after it.
 fn step() -> impl Strategy<Value = (u64, usize, usize)> {
     let reads = prop_oneof![6 => Just(0), 1 => 1_usize..4];
-    (0_u64..20, prop_oneof![Just(0), 1_usize..9], reads)
+    (0_u64..20, prop_oneof![Just(0), 1_usize..600], reads)
 }
 
 proptest! {
@@ -283,7 +310,7 @@ proptest! {
     #[test]
     fn what_came_and_what_was_lost_is_all_there_was(
         steps in prop::collection::vec(step(), 1..300),
-        room in RECORD_SLOTS_MAX..200,
+        room in RECORD_MAX..12_800,
     ) {
         let (mut writer, ring) = ring(RING_MIN).unwrap();
         let (mut reader, mut segment) = (ring.reader(), Segment::new(room));
@@ -291,8 +318,8 @@ proptest! {
         for (ts_out, (count, unused, reads)) in (1_u64..).zip(steps) {
             let seqs = writer.newest() + 1..writer.newest() + 1 + count;
             let batch: Vec<_> = seqs.clone().map(|seq| record(seq, bytes_of(seq))).collect();
-            let slots = seqs.map(slots_of).sum::<usize>() + unused;
-            writer.publish(slots, batch.iter().map(Vec::as_slice), ts_out);
+            let bytes = seqs.map(published).sum::<usize>() + unused;
+            writer.publish(bytes, batch.iter().map(Vec::as_slice), ts_out);
             written.extend(batch.into_iter().map(|bare| (bare, ts_out)));
             for _ in 0..reads {
                 let lost = reader.read(&mut segment).lost;

@@ -11,7 +11,7 @@ use super::Early;
 use super::units::{duration, show_count};
 use crate::clock::UnixNanos;
 use crate::feed::{Batch, Feed, Next, Sim, SimOptions};
-use crate::limits::BATCH_SLOTS;
+use crate::limits::BATCH_BYTES;
 use crate::wire::file::{Contents, Writer};
 use crate::wire::when::When;
 
@@ -93,14 +93,14 @@ fn simulate(args: &SimulateArgs) -> Result<u64, Early> {
     };
     let writer = Writer::create(&args.output, &contents, args.force);
     let mut writer = writer.map_err(|error| failed(&error))?;
-    let mut batch = Batch::new(BATCH_SLOTS);
+    let mut batch = Batch::new(BATCH_BYTES);
     let mut now = start;
     while now <= start.saturating_add(span) {
         let next = sim.poll(now, &mut batch).map_err(|error| failed(&error))?;
         for record in batch.iter() {
             writer.write(record).map_err(|error| failed(&error))?;
         }
-        batch.reset(BATCH_SLOTS);
+        batch.reset(BATCH_BYTES);
         match next {
             Next::Ready => {}
             Next::At(at) => now = step_to(start, at.max(now + 1)),

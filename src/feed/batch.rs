@@ -1,33 +1,32 @@
 //! What one poll of the sources brings: bare records, end to end, and instruments that are new.
 
 use crate::clock::UnixNanos;
-use crate::limits::{RECORD_MAX, RECORD_MIN, SLOT_BYTES};
+use crate::limits::{RECORD_MAX, RECORD_MIN};
 use crate::wire::instrument::Instrument;
 use crate::wire::record::{self, bytes_of, mapping};
 
-/// Bare records on their way to the ring, bounded in ring slots.
+/// Bare records on their way to the ring, bounded in bytes there.
 ///
 /// Invariant: `records` is a sequence of whole records whose headers tell their lengths, each
 /// `RECORD_MIN - 8 ..= RECORD_MAX - 8` bytes and a multiple of 8.
 pub struct Batch {
     records: Vec<u8>,
     introduced: Vec<Instrument>,
-    slots: usize,
     limit: usize,
     count: usize,
 }
 
 impl Batch {
-    /// An empty batch for at most `limit` slots, which is at least what one record can take.
+    /// An empty batch for at most `limit` bytes of the ring, at least what one record can take.
     pub fn new(limit: usize) -> Self {
-        let records = Vec::with_capacity(limit * SLOT_BYTES);
-        Self { records, introduced: Vec::new(), slots: 0, limit, count: 0 }
+        let records = Vec::with_capacity(limit);
+        Self { records, introduced: Vec::new(), limit, count: 0 }
     }
 
     /// Has it room for a record of `bare` bytes?
     #[inline]
     pub fn has_room(&self, bare: usize) -> bool {
-        self.slots + slots_of(bare) <= self.limit
+        self.bytes() + bare + 8 <= self.limit
     }
 
     /// Appends a bare record; false (and nothing appended) where it has no room.
@@ -44,7 +43,6 @@ impl Batch {
             return false;
         }
         self.records.extend_from_slice(bare);
-        self.slots += slots_of(bare.len());
         self.count += 1;
         true
     }
@@ -70,9 +68,9 @@ impl Batch {
         self.count == 0
     }
 
-    /// Ring slots that its records will take.
-    pub fn slots(&self) -> usize {
-        self.slots
+    /// Bytes of the ring that its records will take, each with `ts_out` appended.
+    pub fn bytes(&self) -> usize {
+        self.records.len() + 8 * self.count
     }
 
     /// Its records, oldest first.
@@ -99,20 +97,14 @@ impl Batch {
     pub fn clear(&mut self) {
         self.records.clear();
         self.introduced.clear();
-        (self.slots, self.count) = (0, 0);
+        self.count = 0;
     }
 
-    /// Empties it, and bounds it anew to `limit` slots.
+    /// Empties it, and bounds it anew to `limit` bytes.
     pub fn reset(&mut self, limit: usize) {
         self.clear();
         self.limit = limit;
     }
-}
-
-/// Ring slots of a bare record of this many bytes, once `ts_out` is appended.
-#[inline]
-fn slots_of(bare: usize) -> usize {
-    (bare + 8).div_ceil(SLOT_BYTES)
 }
 
 #[cfg(test)]
@@ -122,15 +114,15 @@ mod tests {
 
     #[test]
     fn it_holds_what_fits_and_refuses_the_rest() {
-        let mut batch = Batch::new(9);
+        let mut batch = Batch::new(9 * 56);
         let trade =
             TradeMsg { hd: header::<TradeMsg>(rtype::MBP_0, 1, 1, 1), ..TradeMsg::default() };
         for _ in 0..9 {
             assert!(batch.push(bytes_of(&trade)));
         }
         assert!(!batch.push(bytes_of(&trade)));
-        assert_eq!((batch.len(), batch.slots(), batch.iter().count()), (9, 9, 9));
-        batch.reset(3);
+        assert_eq!((batch.len(), batch.bytes(), batch.iter().count()), (9, 9 * 56, 9));
+        batch.reset(3 * 56);
         assert!(batch.is_empty() && batch.iter().next().is_none());
     }
 }

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_tick_brings_what_is_due_by_then() {
-        let (mut feed, mut out) = (Metronome::new(2_500, 3), Batch::new(100));
+        let (mut feed, mut out) = (Metronome::new(2_500, 3), Batch::new(6_400));
         assert_eq!(feed.poll(5, &mut out).unwrap(), Next::At(5 + MILLI));
         assert!(out.is_empty());
         assert_eq!(feed.poll(4 + MILLI, &mut out).unwrap(), Next::At(5 + MILLI));
@@ -135,8 +135,8 @@ mod tests {
 
     #[test]
     fn late_or_full_it_loses_nothing() {
-        let (mut even, mut whole) = (Metronome::new(10_000, 7), Batch::new(1_000));
-        let (mut late, mut pieces) = (Metronome::new(10_000, 7), Batch::new(9));
+        let (mut even, mut whole) = (Metronome::new(10_000, 7), Batch::new(64_000));
+        let (mut late, mut pieces) = (Metronome::new(10_000, 7), Batch::new(576));
         even.poll(0, &mut whole).unwrap();
         late.poll(0, &mut pieces).unwrap();
         for tick in 1..=50 {
@@ -145,7 +145,7 @@ mod tests {
         let mut gathered = Vec::new();
         while late.poll(50 * MILLI, &mut pieces).unwrap() == Next::Ready {
             gathered.extend(trades(&pieces));
-            pieces.reset(9);
+            pieces.reset(576);
         }
         gathered.extend(trades(&pieces));
         assert_eq!(gathered, trades(&whole));
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_slow_rate_leaves_ticks_empty() {
-        let (mut feed, mut out) = (Metronome::new(10, 1), Batch::new(100));
+        let (mut feed, mut out) = (Metronome::new(10, 1), Batch::new(6_400));
         feed.poll(0, &mut out).unwrap();
         feed.poll(1_000 * MILLI, &mut out).unwrap();
         let times: Vec<_> = trades(&out).iter().map(|(at, ..)| at / MILLI).collect();

@@ -21,7 +21,7 @@ pub struct Options {
     pub tls: Option<TlsOptions>,
     /// Shard threads, 1 to [`SHARDS_MAX`](crate::limits::SHARDS_MAX).
     pub shards: usize,
-    /// Bytes of the ring's slots.
+    /// Bytes of the ring.
     pub ring_bytes: usize,
     /// When the feeds begin.
     pub start: Start,

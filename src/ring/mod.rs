@@ -1,17 +1,22 @@
 //! ring: one writer, many readers, no locks; nobody waits for anybody.
 //!
-//! The [`Writer`] publishes batches of records into a circle of 64-byte slots and overwrites the
-//! oldest without asking. A [`Reader`] copies what is new into its [`Segment`], whole records only;
-//! where the writer has lapped it, it goes on at the oldest record left and knows exactly which
-//! numbers it lost ([`Lost`]).
+//! The [`Writer`] publishes batches of records into a circle of 8-byte words, one record behind the
+//! other and across the end of the array too, and overwrites the oldest without asking. A
+//! [`Reader`] copies what is new into its [`Segment`], whole records only; where the writer has
+//! lapped it, it goes on at the oldest block left and knows exactly which numbers it lost
+//! ([`Lost`]).
+//!
+//! Positions count bytes since the start. Where a record starts is found from the one before it,
+//! which says how long it is; a reader always stands at a start. Who looks for a place begins at
+//! one of the starts that the writer notes, the first of each block ([`starts`]).
 //!
 //! Invariants
 //! 1. `commit <= claim <= commit + capacity / RING_BATCH_SHARE`, and neither ever decreases. Only
-//!    slots before `claim` have been written, ever.
+//!    words before `claim` have been written, ever, and only starts before it have been noted.
 //! 2. `commit` is a boundary between records: what lies before it is whole records, numbered
-//!    without holes from 1 or from where the sequence goes on, and `start` of a record's first slot
-//!    is its number, of its others 0.
-//! 3. A record takes `1..=RECORD_SLOTS_MAX` slots, as its header's length byte says.
+//!    without holes from 1 or from where the sequence goes on, and of each block in which one
+//!    starts the first start is noted, position and number.
+//! 3. A record takes `RECORD_MIN..=RECORD_MAX` bytes, whole words, as its header says.
 //! 4. `ts_out` never decreases from one record to the next.
 //!
 //! Memory order. The writer stores `claim`, for some commits at once, fences (release), stores
@@ -20,17 +25,20 @@
 //! loads `claim` relaxed. Where its copy of position `p` holds a word of a later lap, the writer's
 //! fence before that word and the reader's fence after it synchronize, and the reader sees a
 //! `claim` above `p + capacity`. So what it copied at or after `claim - capacity` is as it was
-//! committed; what stands before is dropped. Words are atomics: the race is no undefined behaviour,
-//! only a copy that is thrown away. `tools/models` checks this with loom, and that the check fails
-//! where either fence is left out.
+//! committed; what stands before is dropped, and lengths are followed only in what is left. A noted
+//! start is overwritten by one of a later lap, which may lie anywhere in its block: it is as it was
+//! noted where `claim - capacity` is not above the *beginning* of the block. Words are atomics: the
+//! race is no undefined behaviour, only a copy that is thrown away. `tools/models` checks this with
+//! loom, and that the check fails where either fence is left out.
 
 mod place;
 mod progress;
 mod reader;
 mod segment;
-mod slot;
+mod starts;
 mod sync;
 mod wait;
+mod words;
 mod writer;
 
 pub use progress::{Progress, Progresses};
@@ -42,7 +50,7 @@ pub use writer::Writer;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
 
-use crate::limits::{RING_MAX, RING_MIN, SLOT_BYTES};
+use crate::limits::{RING_MAX, RING_MIN};
 use place::Shared;
 
 /// A ring that can't be made.
@@ -72,7 +80,7 @@ pub struct NotRetained {
     pub newest: u64,
 }
 
-/// A ring of `bytes` of slots, rounded up to a power of two, and its one writer.
+/// A ring of `bytes`, rounded up to a power of two, and its one writer.
 ///
 /// # Errors
 /// [`RingError`] where `bytes` is not within `RING_MIN..=RING_MAX`, or memory is short.
@@ -93,8 +101,7 @@ pub fn ring_from(bytes: usize, first_seq: u64, ts_out: u64) -> Result<(Writer, R
     if !(RING_MIN..=RING_MAX).contains(&bytes) {
         return Err(RingError::Size { asked: bytes });
     }
-    let slots = bytes.div_ceil(SLOT_BYTES).next_power_of_two();
-    let shared = Arc::new(Shared::new(slots, first_seq)?);
+    let shared = Arc::new(Shared::new(bytes.next_power_of_two(), first_seq)?);
     Ok((Writer::new(shared.clone(), ts_out), Ring { shared }))
 }
 
@@ -141,19 +148,19 @@ impl Ring {
         self.shared.newest().seq - 1
     }
 
-    /// Number of the oldest record that can be read; `newest + 1` where there is none.
+    /// Number of the oldest record that a reader can begin at; `newest + 1` where there is none.
     pub fn oldest(&self) -> u64 {
         self.shared.oldest().seq
     }
 
-    /// Slots committed since the start.
+    /// Bytes committed since the start.
     pub fn committed(&self) -> u64 {
         self.shared.commit.load(Acquire)
     }
 
-    /// Number of slots.
+    /// Bytes that it has.
     pub fn capacity(&self) -> u64 {
-        self.shared.slots.capacity()
+        self.shared.words.capacity()
     }
 
     /// Where idle readers park.
@@ -163,8 +170,7 @@ impl Ring {
 }
 
 const _: () = {
-    use crate::limits::{RECORD_MAX, RECORD_MIN, RECORD_SLOTS_MAX, SLOT_WORDS};
-    assert!(SLOT_BYTES == SLOT_WORDS * 8 && RECORD_SLOTS_MAX == slot::slots_of(RECORD_MAX));
+    use crate::limits::{BLOCK_BYTES, RECORD_MAX, RECORD_MIN};
     assert!(RECORD_MIN > 8 && RECORD_MAX / 4 <= u8::MAX as usize);
-    assert!(RING_MAX.is_power_of_two());
+    assert!(RING_MAX.is_power_of_two() && BLOCK_BYTES.is_power_of_two() && BLOCK_BYTES >= 8);
 };

@@ -1,21 +1,23 @@
 //! What the writer and its readers share, and where a record stands in it: the oldest, the newest,
 //! by number, by time.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use crossbeam::utils::CachePadded;
 
-use super::slot::{Slots, length};
+use super::starts::{Starts, block_of};
 use super::sync::{AtomicU64, fence};
 use super::wait::Waits;
+use super::words::{Words, length};
 use super::{NotRetained, RingError};
-use crate::limits::{RECORD_SLOTS_MAX, RING_BATCH_SHARE};
+use crate::limits::{BLOCK_BYTES, RECORD_MAX, RING_BATCH_SHARE};
 
 /// A boundary between records: where one starts, or will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Slots since the start.
+    /// Bytes since the start.
     pub(super) position: u64,
     /// Number of the record that starts here.
     pub(super) seq: u64,
@@ -38,22 +40,24 @@ impl Found {
 
 /// The ring itself; its invariants are numbered in [`super`].
 pub(super) struct Shared {
-    /// Position up to which slots may have been written (invariant 1).
+    /// Position up to which words may have been written (invariant 1).
     pub(super) claim: CachePadded<AtomicU64>,
     /// Position up to which records are whole (invariants 1 and 2).
     pub(super) commit: CachePadded<AtomicU64>,
-    pub(super) slots: Slots,
+    pub(super) words: Words,
+    pub(super) starts: Starts,
     pub(super) waits: Arc<Waits>,
     /// Number of the first record.
     first_seq: u64,
 }
 
 impl Shared {
-    pub(super) fn new(slots: usize, first_seq: u64) -> Result<Self, RingError> {
+    pub(super) fn new(bytes: usize, first_seq: u64) -> Result<Self, RingError> {
         Ok(Self {
             claim: CachePadded::new(AtomicU64::new(0)),
             commit: CachePadded::new(AtomicU64::new(0)),
-            slots: Slots::new(slots)?,
+            words: Words::new(bytes)?,
+            starts: Starts::new(bytes)?,
             waits: Arc::new(Waits::new()),
             first_seq,
         })
@@ -64,9 +68,9 @@ impl Shared {
         Place { position: 0, seq: self.first_seq }
     }
 
-    /// Slots of one commit at most.
+    /// Bytes of one commit at most.
     pub(super) fn batch_max(&self) -> u64 {
-        self.slots.capacity() / RING_BATCH_SHARE as u64
+        self.words.capacity() / RING_BATCH_SHARE as u64
     }
 
     /// The position from which on everything that was read before this call is whole: what lies
@@ -74,11 +78,12 @@ impl Shared {
     #[inline]
     pub(super) fn whole_from(&self) -> u64 {
         fence(Acquire);
-        self.claim.load(Relaxed).saturating_sub(self.slots.capacity())
+        self.claim.load(Relaxed).saturating_sub(self.words.capacity())
     }
 
-    /// The oldest record that can still be read. Where the writer overtakes the search, the next
-    /// one leaves it a margin, twice as wide each time.
+    /// The oldest record that a reader can begin at: the first that starts in a block which is
+    /// still whole. Where the writer overtakes the search, the next one leaves it a margin, twice
+    /// as wide each time.
     #[cold]
     pub(super) fn oldest(&self) -> Place {
         let mut margin = 0;
@@ -87,15 +92,15 @@ impl Shared {
             if commit == 0 {
                 return self.first();
             }
-            let from = (self.whole_from() + margin).min(commit);
-            let found = self.start_in(from, commit);
+            let from = (self.whole_from() + margin).next_multiple_of(BLOCK_BYTES);
+            let found = self.first_from(block_of(from)..block_of(commit) + 1, commit);
             let too_wide = found.is_none();
-            if let Some(place) = found.filter(|place| self.whole_from() <= place.position) {
+            if let Some(place) = found.filter(|_| self.whole_from() <= from) {
                 return place;
             }
             margin = match too_wide {
                 true => 0,
-                false => (2 * margin).clamp(1, self.slots.capacity() / 4),
+                false => (2 * margin).clamp(BLOCK_BYTES, self.words.capacity() / 4),
             };
         }
     }
@@ -107,9 +112,14 @@ impl Shared {
             if commit == 0 {
                 return self.first();
             }
-            let last = self.start_before(commit, commit.saturating_sub(RECORD_SLOTS_MAX as u64));
-            if last.seq != 0 && self.whole_from() <= last.position {
-                return Place { position: commit, seq: last.seq + 1 };
+            let longest = commit.saturating_sub(RECORD_MAX as u64);
+            let mut blocks = (block_of(longest)..=block_of(commit - 1)).rev();
+            let Some(last) = blocks.find_map(|block| self.starts.first_in(block, commit)) else {
+                continue;
+            };
+            let newest = self.walk(last, commit, |_| true);
+            if self.whole_from() <= block_of(last.position) * BLOCK_BYTES {
+                return newest;
             }
         }
     }
@@ -126,43 +136,41 @@ impl Shared {
         }
     }
 
-    /// Binary search between two places: what was found, and the lowest position that was looked
-    /// at. The records there have to be whole, or the result means nothing.
+    /// Binary search by blocks between two places, then a walk: what was found, and the lowest
+    /// position that was looked at. What lies there has to be whole, or the result means nothing.
     fn search(&self, oldest: Place, newest: Place, before: impl Fn(Place) -> bool) -> (Place, u64) {
-        let (mut low, mut found, mut lowest) = (oldest.position, newest, newest.position);
-        while low < found.position {
-            let middle = low + (found.position - low) / 2;
-            let place = self.start_before(middle + 1, low);
-            lowest = lowest.min(place.position);
-            if before(place) {
-                let next = self.start_in(place.position + 1, found.position);
-                low = next.map_or(found.position, |place| place.position);
-            } else {
-                found = place;
+        let (mut from, mut lowest) = (oldest, newest.position);
+        let mut blocks = block_of(oldest.position) + 1..block_of(newest.position) + 1;
+        while !blocks.is_empty() {
+            let middle = blocks.start + (blocks.end - blocks.start) / 2;
+            lowest = lowest.min(middle * BLOCK_BYTES);
+            let first = self.first_from(middle..blocks.end, newest.position);
+            match first.filter(|place| before(*place)) {
+                Some(place) => (from, blocks.start) = (place, block_of(place.position) + 1),
+                None => blocks.end = middle,
             }
         }
-        (found, lowest)
+        (self.walk(from, newest.position, before), lowest.min(from.position))
     }
 
-    /// The first record that starts in `from..to`.
-    fn start_in(&self, from: u64, to: u64) -> Option<Place> {
-        let places = (from..to).map(|position| self.place(position));
-        places.take(RECORD_SLOTS_MAX).find(|place| place.seq != 0)
+    /// The first record that starts in one of these blocks and before `end`.
+    fn first_from(&self, mut blocks: Range<u64>, end: u64) -> Option<Place> {
+        blocks.find_map(|block| self.starts.first_in(block, end))
     }
 
-    /// The last record that starts before `to`, or whatever is at `from`.
-    fn start_before(&self, to: u64, from: u64) -> Place {
-        let mut places = (from..to).rev().map(|position| self.place(position));
-        places.find(|place| place.seq != 0).unwrap_or(Place { position: from, seq: 0 })
-    }
-
-    fn place(&self, position: u64) -> Place {
-        Place { position, seq: self.slots.start(position) }
+    /// Goes on from `place` to the first record that is not `before`, or to `end`.
+    fn walk(&self, mut place: Place, end: u64, before: impl Fn(Place) -> bool) -> Place {
+        while place.position < end && before(place) {
+            // One that is torn may say 0; who asked finds out later.
+            let bytes = length(self.words.word(place.position)).max(8) as u64;
+            place = Place { position: place.position + bytes, seq: place.seq + 1 };
+        }
+        place
     }
 
     /// `ts_out` of the record at `place`, ns.
     pub(super) fn ts_out(&self, place: Place) -> u64 {
-        let words = length(self.slots.word(place.position, 0)) / 8;
-        u64::from_le(self.slots.word(place.position, words.saturating_sub(1)))
+        let bytes = length(self.words.word(place.position)).max(8) as u64;
+        u64::from_le(self.words.word(place.position + bytes - 8))
     }
 }

@@ -11,7 +11,7 @@ use super::sync::AtomicU64;
 /// What one reader exports, stored by its thread alone.
 #[derive(Default)]
 pub struct Progress {
-    /// Slots since the start that have been handed to the sockets.
+    /// Bytes since the start that have been handed to the sockets.
     read: AtomicU64,
     /// Number of the last record of these.
     read_seq: AtomicU64,
@@ -64,7 +64,7 @@ impl Progress {
         self.turns.load(Relaxed)
     }
 
-    /// Slots since the start that have been handed to the sockets.
+    /// Bytes since the start that have been handed to the sockets.
     pub fn read(&self) -> u64 {
         self.read.load(Acquire)
     }
@@ -128,7 +128,7 @@ impl Progresses {
         self.readers.iter().map(|progress| &**progress)
     }
 
-    /// Slots since the start that every reader has handed to its sockets, and the recorder to its
+    /// Bytes since the start that every reader has handed to its sockets, and the recorder to its
     /// tape; `u64::MAX` where there is no reader.
     pub fn slowest_read(&self) -> u64 {
         self.iter().chain(self.recorder()).map(Progress::read).min().unwrap_or(u64::MAX)
@@ -153,7 +153,7 @@ impl Progresses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{RECORD_SLOTS_MAX, RING_MIN};
+    use crate::limits::{RECORD_MAX, RING_MIN};
     use crate::ring::{Segment, ring};
 
     #[test]
@@ -162,14 +162,14 @@ mod tests {
         let mut reader = ring.reader();
         let mut bare = [0; 80];
         bare[0] = 20;
-        writer.publish(2, std::iter::once(&bare[..]), 1);
+        writer.publish(88, std::iter::once(&bare[..]), 1);
         let all = Progresses::new(2);
         all.of(0).advance(&reader, 70);
-        let _ = reader.read(&mut Segment::new(RECORD_SLOTS_MAX));
+        let _ = reader.read(&mut Segment::new(RECORD_MAX));
         all.of(1).advance(&reader, 5);
         assert_eq!((all.slowest_read(), all.max_queued()), (0, 70));
         all.of(0).advance(&reader, 0);
-        assert_eq!((all.slowest_read(), all.max_queued(), all.of(0).read_seq()), (2, 5, 1));
+        assert_eq!((all.slowest_read(), all.max_queued(), all.of(0).read_seq()), (88, 5, 1));
     }
 
     #[test]

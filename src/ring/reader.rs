@@ -43,24 +43,25 @@ impl Reader {
         self.read_until(u64::MAX, segment)
     }
 
-    /// The same, but not beyond slot position `end`, which another reader has stopped at.
+    /// The same, but not beyond position `end`, which another reader has stopped at.
     #[inline]
     pub fn read_until(&mut self, end: u64, segment: &mut Segment) -> Read {
         segment.clear();
         let expected = self.place.seq;
         let commit = self.shared.commit.load(Acquire);
-        if commit - self.place.position > self.shared.slots.capacity() {
+        if commit - self.place.position > self.shared.words.capacity() {
             self.place = self.shared.oldest();
         }
         let at = self.place.position;
         let copied = commit.min(end).saturating_sub(at).min(segment.room() as u64) as usize;
         let mut taken = 0;
         if copied > 0 {
-            let found = segment.copy(&self.shared.slots, at, copied, self.place.seq);
-            taken = match self.shared.whole_from() > at {
-                true => self.take_rest(at, copied, segment),
-                false => found.slots(),
+            segment.copy(&self.shared.words, at, copied);
+            let torn = match self.shared.whole_from() > at {
+                true => self.skip(at, copied),
+                false => 0,
             };
+            taken = segment.take(torn, copied, self.place.seq);
         }
         let to_seq = self.place.seq - 1;
         self.place.position += taken as u64;
@@ -68,28 +69,27 @@ impl Reader {
         Read { lost: (to_seq >= expected).then_some(Lost { from_seq: expected, to_seq }) }
     }
 
-    /// Goes on at the oldest record, in what was copied from position `at` on as far as it is
-    /// there: what lies before may be torn. Returns the slots taken.
+    /// Goes on at the oldest record. Returns how much of what was copied from position `at` on lies
+    /// before it, and may be torn.
     #[cold]
-    fn take_rest(&mut self, at: u64, copied: usize, segment: &mut Segment) -> usize {
+    fn skip(&mut self, at: u64, copied: usize) -> usize {
         self.place = self.shared.oldest();
-        let torn = (self.place.position - at).min(copied as u64) as usize;
-        segment.index(torn, copied, self.place.seq)
+        (self.place.position - at).min(copied as u64) as usize
     }
 
     /// Has anything been committed that this reader has not read?
     #[inline]
     pub fn has_news(&self) -> bool {
-        self.lag_slots() > 0
+        self.lag_bytes() > 0
     }
 
-    /// Slots that the writer is ahead.
+    /// Bytes that the writer is ahead.
     #[inline]
-    pub fn lag_slots(&self) -> u64 {
+    pub fn lag_bytes(&self) -> u64 {
         self.shared.commit.load(Acquire) - self.place.position
     }
 
-    /// Slots since the start, up to what has been read.
+    /// Bytes since the start, up to what has been read.
     #[inline]
     pub fn position(&self) -> u64 {
         self.place.position

@@ -2,30 +2,29 @@
 
 use zerocopy::IntoBytes;
 
-use super::slot::{Slots, Words, length, slots_of};
-use crate::limits::{RECORD_SLOTS_MAX, SLOT_BYTES, SLOT_WORDS};
+use super::words::{Words, length};
+use crate::limits::{RECORD_MAX, RECORD_MIN};
 
-/// Published records with consecutive numbers, each in one piece.
+/// Published records with consecutive numbers, one behind the other.
 pub struct Segment {
-    slots: Box<[Words]>,
-    /// Slot at which each record starts.
+    words: Box<[u64]>,
+    /// Word at which each record starts.
     starts: Vec<u32>,
+    /// Word behind the last record.
+    end: usize,
     /// Number of the first record.
     first: u64,
 }
 
 impl Segment {
-    /// Room for `slots` slots.
+    /// Room for `bytes` of records.
     ///
     /// # Panics
     /// Where that is less than the longest record takes, or more than `u32` counts.
-    pub fn new(slots: usize) -> Self {
-        assert!(
-            (RECORD_SLOTS_MAX..=u32::MAX as usize).contains(&slots),
-            "a segment of {slots} slots"
-        );
-        let starts = Vec::with_capacity(slots);
-        Self { slots: vec![[0; SLOT_WORDS]; slots].into_boxed_slice(), starts, first: 1 }
+    pub fn new(bytes: usize) -> Self {
+        assert!((RECORD_MAX..=u32::MAX as usize).contains(&bytes), "a segment of {bytes} bytes");
+        let starts = Vec::with_capacity(bytes / RECORD_MIN);
+        Self { words: vec![0; bytes / 8].into_boxed_slice(), starts, end: 0, first: 1 }
     }
 
     /// Records in it.
@@ -70,85 +69,64 @@ impl Segment {
         self.starts.iter().map(|start| self.record_at(*start))
     }
 
+    /// All its records, one behind the other.
+    pub fn bytes(&self) -> &[u8] {
+        let start = self.starts.first().map_or(self.end, |start| *start as usize);
+        self.words[start..self.end].as_bytes()
+    }
+
     /// Empties it.
+    #[inline]
     pub fn clear(&mut self) {
         self.starts.clear();
+        self.end = 0;
     }
 
-    /// Slots that it has room for.
+    /// Bytes that it has room for.
     #[inline]
     pub(super) fn room(&self) -> usize {
-        self.slots.len()
+        self.words.len() * 8
     }
 
-    /// Copies `count` slots of a ring from `position` on and takes them as whole records that begin
-    /// with number `first`: one pass for both. What it took means something only once the copy has
-    /// been found whole; [`Found::slots`] is for then.
+    /// Copies `bytes` of a ring from `position` on. They are no records yet: that is for
+    /// [`Segment::take`], once the copy has been found whole.
     #[inline]
-    pub(super) fn copy(&mut self, ring: &Slots, position: u64, count: usize, first: u64) -> Found {
-        let Self { slots, starts, .. } = self;
-        self.first = first;
-        let mut found = Found { next: 0, whole: 0, end: count };
-        ring.copy(position, &mut slots[..count], |at, word| found.look(at, word, starts));
-        found
+    pub(super) fn copy(&mut self, ring: &Words, position: u64, bytes: usize) {
+        ring.copy(position, &mut self.words[..bytes / 8]);
     }
 
-    /// Takes the slots `from..to`, which have been copied, as whole records that begin with number
-    /// `first`, and nothing before them. Returns the slots taken.
+    /// Takes the bytes `from..to`, which have been copied, as whole records that begin with number
+    /// `first`; a last one that is cut off is left out. Returns the bytes taken.
+    ///
+    /// # Panics
+    /// Where a record has no length.
     #[inline]
-    pub(super) fn index(&mut self, from: usize, to: usize, first: u64) -> usize {
-        let Self { slots, starts, .. } = self;
-        self.first = first;
-        starts.clear();
-        let mut found = Found { next: from, whole: from, end: to };
-        (from..to).for_each(|at| found.look(at, slots[at][0], starts));
-        found.slots() - from
+    pub(super) fn take(&mut self, from: usize, to: usize, first: u64) -> usize {
+        let Self { words, starts, end, .. } = self;
+        let (mut next, to) = (from / 8, to / 8);
+        while next < to {
+            let each = length(words[next]) / 8;
+            assert!(each > 0, "torn or out of order: a record without a length (invariant 3)");
+            if next + each > to {
+                break;
+            }
+            // The processor guesses that one is as long as the last, where a chain of loads, each
+            // at an address from the last, would wait.
+            let mut alike = true;
+            while alike && next + each <= to {
+                starts.push(next as u32);
+                next += each;
+                alike = next < to && length(words[next]) / 8 == each;
+            }
+        }
+        (*end, self.first) = (next, first);
+        next * 8 - from
     }
 
     #[inline]
     fn record_at(&self, start: u32) -> &[u8] {
         let start = start as usize;
-        let at = start * SLOT_BYTES;
-        &self.slots.as_bytes()[at..at + length(self.slots[start][0])]
-    }
-}
-
-/// Where records start in a run of slots; a last one that is cut off is left out.
-///
-/// Every slot is looked at and not only each record's first: which of them that is the processor
-/// guesses, where a chain of loads, each at an address from the last, would wait.
-pub(super) struct Found {
-    /// Where the next record starts.
-    next: usize,
-    /// Where the last whole one ends.
-    whole: usize,
-    /// Where the run ends.
-    end: usize,
-}
-
-impl Found {
-    /// Looks at a slot and its first word.
-    #[inline]
-    fn look(&mut self, at: usize, word: u64, starts: &mut Vec<u32>) {
-        if at == self.next {
-            self.next += slots_of(length(word));
-            if self.next > at && self.next <= self.end {
-                starts.push(at as u32);
-                self.whole = self.next;
-            }
-        }
-    }
-
-    /// Where the last whole record ends.
-    ///
-    /// # Panics
-    /// Where a record has no length.
-    #[inline]
-    pub(super) fn slots(&self) -> usize {
-        assert!(
-            self.next >= self.end,
-            "torn or out of order: a record without a length (invariant 3)"
-        );
-        self.whole
+        let bytes = length(self.words[start]);
+        &self.words.as_bytes()[start * 8..start * 8 + bytes]
     }
 }

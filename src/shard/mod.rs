@@ -55,7 +55,7 @@ use crate::clock::{Now, Timeline};
 use crate::latency::{Latency, Stage};
 use crate::limits::{
     ARENA_BYTES, COMMANDS_PER_TURN, CONNECTIONS_RESERVED, ClientLimits, READ_BYTES_PER_TURN,
-    TURN_SLOTS, WRITES_PER_CALL,
+    RECORD_MIN, TURN_BYTES, WRITES_PER_CALL,
 };
 use crate::ring::{Progresses, Reader, Ring, Segment};
 use crate::shard::access::Doorkeeper;
@@ -210,11 +210,11 @@ impl<E: Engine> Shard<E> {
             connections: Slab::with_capacity(CONNECTIONS_RESERVED),
             named: HashMap::default(),
             encrypted: 0,
-            segment: Segment::new(TURN_SLOTS),
-            keys: Vec::with_capacity(TURN_SLOTS),
+            segment: Segment::new(TURN_BYTES),
+            keys: Vec::with_capacity(TURN_BYTES / RECORD_MIN),
             texts: Texts::default(),
             fanout: fanout::Fanout::with_capacity(ARENA_BYTES),
-            piece: Segment::new(TURN_SLOTS / 4),
+            piece: Segment::new(TURN_BYTES / 4),
             buffer: vec![0; READ_BYTES_PER_TURN].into_boxed_slice(),
             hot: Vec::new(),
             readable: Vec::new(),

@@ -12,7 +12,7 @@ fn definitions_come_first_then_the_opening_then_the_market() {
     let directory = sim.instruments();
     assert_eq!((directory.len(), directory[0].symbol.as_str()), (20_000, "AAPL"));
     let mut order = Vec::new();
-    play(&mut sim, SECOND, MILLI, 64, |record| match rtype_of(record) {
+    play(&mut sim, SECOND, MILLI, 4096, |record| match rtype_of(record) {
         rtype::INSTRUMENT_DEF => {
             let known = &directory[order.len()];
             assert_eq!(instrument_id(record), known.id);
@@ -61,26 +61,26 @@ fn content(record: &[u8]) -> Vec<u8> {
 
 #[test]
 fn what_happens_does_not_depend_on_the_polls() {
-    let run = |step, slots| {
+    let run = |step, bytes| {
         let mut all = Vec::new();
         let mut sim = market("halt", 300, 2_000, 9);
-        play(&mut sim, 50 * SECOND, step, slots, |record| all.push(content(record)));
+        play(&mut sim, 50 * SECOND, step, bytes, |record| all.push(content(record)));
         all
     };
-    let often = run(MILLI, 4096);
+    let often = run(MILLI, 1 << 18);
     assert!(often.len() > 80_000);
-    assert!(often == run(10 * SECOND, 4096), "late polls");
-    assert!(often == run(50 * MILLI, 9), "small batches");
+    assert!(often == run(10 * SECOND, 1 << 18), "late polls");
+    assert!(often == run(50 * MILLI, 576), "small batches");
 }
 
 #[test]
 fn times_are_the_intended_ones_and_arrivals_those_of_the_polls() {
     let mut sim = market("calm", 200, 20_000, 1);
-    let mut batch = Batch::new(4096);
+    let mut batch = Batch::new(1 << 18);
     sim.poll(START, &mut batch).unwrap();
     let mut last = 0;
     for now in [3 * MILLI, 4 * MILLI, 100 * MILLI].map(|after| START + after) {
-        batch.reset(1 << 16);
+        batch.reset(1 << 22);
         let next = sim.poll(now, &mut batch).unwrap();
         assert!(matches!(next, Next::At(at) if at > now && at < now + SECOND));
         for record in batch.iter() {
@@ -100,7 +100,7 @@ fn the_same_seed_gives_the_same_bytes() {
     let found = SCENARIOS.map(|scenario| {
         let (mut crc, mut records) = (crc32fast::Hasher::new(), 0);
         let mut sim = market(scenario, 50, 1_000, 42);
-        play(&mut sim, 100 * SECOND, 5 * MILLI, 4096, |record| {
+        play(&mut sim, 100 * SECOND, 5 * MILLI, 1 << 18, |record| {
             crc.update(record);
             records += 1;
         });
@@ -114,7 +114,7 @@ fn another_seed_is_another_market() {
     let of = |seed| {
         let mut bytes = Vec::new();
         let mut sim = market("calm", 50, 1_000, seed);
-        play(&mut sim, SECOND, MILLI, 4096, |record| bytes.extend_from_slice(&content(record)));
+        play(&mut sim, SECOND, MILLI, 1 << 18, |record| bytes.extend_from_slice(&content(record)));
         bytes
     };
     assert!(of(1) == of(1) && of(1) != of(2));

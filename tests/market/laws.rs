@@ -110,7 +110,7 @@ fn prices_stay_sane_for_days() {
     let mut sim = market("calm", 5, 50, 3);
     let mut first: HashMap<u32, i64> = HashMap::new();
     let (mut widest, mut farthest) = (0.0_f64, 0.0_f64);
-    play(&mut sim, 2 * 86_400 * SECOND, 60 * SECOND, 4096, |record| {
+    play(&mut sim, 2 * 86_400 * SECOND, 60 * SECOND, 1 << 18, |record| {
         let Some(q) = quote(record) else { return };
         let start = *first.entry(instrument_id(record)).or_insert(q.bid) as f64;
         widest = widest.max((q.ask - q.bid) as f64 / start);

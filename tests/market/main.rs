@@ -23,14 +23,14 @@ fn market(scenario: &str, symbols: u32, rate: u64, seed: u64) -> Sim {
     Sim::new(SimOptions { symbols, rate, seed, scenario }).unwrap()
 }
 
-/// Polls every `step` ns of `span`, into batches of `slots`, and shows every record.
-fn play(sim: &mut Sim, span: u64, step: u64, slots: usize, mut see: impl FnMut(&[u8])) {
-    let mut batch = Batch::new(slots);
+/// Polls every `step` ns of `span`, into batches of `bytes`, and shows every record.
+fn play(sim: &mut Sim, span: u64, step: u64, bytes: usize, mut see: impl FnMut(&[u8])) {
+    let mut batch = Batch::new(bytes);
     for now in (START..=START + span).step_by(step as usize) {
         loop {
             let next = sim.poll(now, &mut batch).unwrap();
             batch.iter().for_each(&mut see);
-            batch.reset(slots);
+            batch.reset(bytes);
             match next {
                 Next::Ready => {}
                 Next::At(at) if at > now => break,
@@ -42,7 +42,7 @@ fn play(sim: &mut Sim, span: u64, step: u64, slots: usize, mut see: impl FnMut(&
 
 /// The usual way to look at a market: 200 instruments, a thousand polls a second.
 fn watch(scenario: &str, rate: u64, seconds: u64, see: impl FnMut(&[u8])) {
-    play(&mut market(scenario, 200, rate, 1), seconds * SECOND, MILLI, 4096, see);
+    play(&mut market(scenario, 200, rate, 1), seconds * SECOND, MILLI, 1 << 18, see);
 }
 
 /// When a record happened, ns since the market's start.

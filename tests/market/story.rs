@@ -89,7 +89,7 @@ fn a_burst_is_ten_times_the_rate() {
             &mut market("burst", 50, 2_000, u64::from(seed)),
             11 * SECOND,
             MILLI,
-            4096,
+            1 << 18,
             |record| {
                 count += f64::from((10_000..10_500).contains(&(at(record) / MILLI)));
             },

@@ -59,20 +59,29 @@ done
 mutant no_release_fence ring/records torn writer.rs 'fence(Release);' ''
 mutant no_acquire_fence ring/records torn reader.rs 'self.shared.whole_from() > at' \
     'self.shared.claim.load(std::sync::atomic::Ordering::Relaxed)
-        > at + self.shared.slots.capacity()'
-mutant late_claim ring/records torn writer.rs 'self.claim(slots as u64);' '' \
-    writer.rs 'self.commit(end);' 'self.claim(slots as u64); self.commit(end);'
-mutant relaxed_commit ring/records torn writer.rs 'end.position, Release' 'end.position, Relaxed'
-mutant one_slot_too_trusting ring/records torn reader.rs 'whole_from() > at' 'whole_from() > at + 1'
+        > at + self.shared.words.capacity()'
+mutant late_claim ring/records torn writer.rs 'self.claim(bytes as u64);' '' \
+    writer.rs 'self.commit(end);' 'self.claim(bytes as u64); self.commit(end);'
+mutant relaxed_commit ring/records torn writer.rs 'end.next.position, Release' \
+    'end.next.position, Relaxed'
+mutant two_words_too_trusting ring/records torn reader.rs 'whole_from() > at' \
+    'whole_from() > at + 16'
 mutant oldest_not_checked ring/records torn place.rs \
-    'found.filter(|place| self.whole_from() <= place.position)' 'found'
-mutant search_not_checked ring/a_reader_joins 'NotRetained\|torn' place.rs \
+    'found.filter(|_| self.whole_from() <= from)' 'found'
+mutant start_of_a_block_half_there ring/records 'torn\|progress' place.rs \
+    '(self.whole_from() + margin).next_multiple_of(BLOCK_BYTES)' '(self.whole_from() + margin)'
+mutant start_noted_too_late ring/ 'torn\|maximum' writer.rs \
+    'self.shared.starts.note(end.next);' '' writer.rs 'self.end = end;' \
+    'let next = self.end.next; self.end = end;' writer.rs \
+    'commit.store(end.next.position, Release);' \
+    'commit.store(end.next.position, Release); self.shared.starts.note(next);'
+mutant search_not_checked ring/a_reader_joins 'torn\|overflow\|left ==' place.rs \
     'self.whole_from() <= lowest' 'true'
 mutant position_before_its_queue progress/a_position 'without its queue' progress.rs \
     'self.read.store(reader.position(), Release)' 'self.read.store(reader.position(), Relaxed)'
 mutant room_before_it_is_made progress/a_feed 'lapped\|torn' progress.rs \
     'self.read.store(reader.position(), Release)' \
-    'self.read.store(reader.position() + 1, Release)'
+    'self.read.store(reader.position() + 16, Release)'
 mutant subscriber_before_it_joins progress/subscribers 'of ' progress.rs \
     'self.subscribers.fetch_add(1, Release)' 'self.subscribers.fetch_add(1, Relaxed)'
 mutant no_fence_before_looking parking/ deadlock wait.rs 'fence(SeqCst);

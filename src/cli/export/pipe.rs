@@ -10,7 +10,7 @@ use crate::book::Faults;
 use crate::cli::Early;
 use crate::clock::UnixNanos;
 use crate::feed::{Batch, Deriver};
-use crate::limits::BATCH_SLOTS;
+use crate::limits::BATCH_BYTES;
 use crate::wire::file::{Contents, WriteError};
 use crate::wire::filter::Filter;
 use crate::wire::instrument::Instrument;
@@ -161,7 +161,7 @@ struct Derived {
 
 impl Derived {
     fn new(schemas: u32) -> Self {
-        let (deriver, batch) = (Deriver::new(schemas), Batch::new(BATCH_SLOTS));
+        let (deriver, batch) = (Deriver::new(schemas), Batch::new(BATCH_BYTES));
         Self { deriver, batch, ts_out: None, left_out: 0 }
     }
 

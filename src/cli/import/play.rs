@@ -9,8 +9,8 @@ use crate::feed::source::{Recording, Tally};
 use crate::feed::{Batch, Feed, Next};
 use crate::wire::instrument::Instrument;
 
-/// Ring slots of a batch.
-const SLOTS: usize = 16 << 10;
+/// Bytes of a batch.
+const BATCH: usize = 1 << 20;
 
 /// What is known once recordings were played.
 pub(super) struct Played {
@@ -38,7 +38,7 @@ pub(super) fn play(
     let mut instruments = replay.instruments();
     let progress = replay.progress();
     let bar = bar(progress.total.load(Ordering::Relaxed));
-    let mut batch = Batch::new(SLOTS);
+    let mut batch = Batch::new(BATCH);
     let played = loop {
         let next = replay.poll(1, &mut batch);
         instruments.extend(batch.take_introduced());

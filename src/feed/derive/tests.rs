@@ -26,13 +26,13 @@ fn quote(id: u32, at: u64, action: u8, bid: i64) -> Vec<u8> {
     bytes_of(&msg).to_vec()
 }
 
-/// Everything that a deriver brings for these records and at the end, from batches of `slots`.
-fn derive(schemas: u32, records: &[Vec<u8>], slots: usize) -> Vec<Vec<u8>> {
-    let (mut deriver, mut out, mut all) = (Deriver::new(schemas), Batch::new(slots), Vec::new());
+/// Everything that a deriver brings for these records and at the end, from batches of `bytes`.
+fn derive(schemas: u32, records: &[Vec<u8>], bytes: usize) -> Vec<Vec<u8>> {
+    let (mut deriver, mut out, mut all) = (Deriver::new(schemas), Batch::new(bytes), Vec::new());
     let mut commit = |out: &mut Batch| {
         assert!(!out.is_empty(), "a call that finds no room gets on all the same");
         all.extend(out.iter().map(<[u8]>::to_vec));
-        out.reset(slots);
+        out.reset(bytes);
     };
     for record in records {
         while !deriver.observe(record, &mut out) {
@@ -64,7 +64,7 @@ fn a_bar_is_of_its_second_and_a_second_without_trade_has_none() {
         trade(1, OPEN + SECOND - 1, 110, 5),
         trade(1, OPEN + 3 * SECOND, 130, 1),
     ];
-    let bars = derive(bit(Schema::Ohlcv1S), &records, 100);
+    let bars = derive(bit(Schema::Ohlcv1S), &records, 6_400);
     assert!(bars.iter().all(|r| rtype_of(r) == rtype::OHLCV_1S && publisher_id(r) == 9));
     let found: Vec<_> = bars.iter().map(|r| bar(r)).collect();
     let second = (OPEN + 3 * SECOND, [130; 4], 1);
@@ -74,7 +74,7 @@ fn a_bar_is_of_its_second_and_a_second_without_trade_has_none() {
 #[test]
 fn a_minute_sums_its_seconds_and_follows_the_last_of_them() {
     let records: Vec<_> = (0..90).map(|s| trade(1, OPEN + s * SECOND, 100 + s as i64, 2)).collect();
-    let all = derive(bit(Schema::Ohlcv1S) | bit(Schema::Ohlcv1M), &records, 100);
+    let all = derive(bit(Schema::Ohlcv1S) | bit(Schema::Ohlcv1M), &records, 6_400);
     let minutes: Vec<_> =
         (0..all.len()).filter(|n| rtype_of(&all[*n]) == rtype::OHLCV_1M).collect();
     assert_eq!(minutes, [60, 91], "after sixty seconds and their bars");
@@ -88,13 +88,13 @@ fn an_hour_and_a_day_sum_their_minutes_and_begin_where_utc_says() {
     // From 14:30 on 2023-11-20, every 20 minutes, until 02:10 of the next day.
     let records: Vec<_> =
         (0..36).map(|n| trade(1, OPEN + n * hour / 3, 100 + n as i64, 1)).collect();
-    let hours = derive(bit(Schema::Ohlcv1H), &records, 100);
+    let hours = derive(bit(Schema::Ohlcv1H), &records, 6_400);
     let starts: Vec<_> = hours.iter().map(|r| bar(r).0).collect();
     let first = OPEN - OPEN % hour;
     assert_eq!(starts, (0..13).map(|n| first + n * hour).collect::<Vec<_>>());
     assert_eq!(hours.iter().map(|r| bar(r).2).sum::<u64>(), 36);
     assert!(hours.iter().all(|r| rtype_of(r) == rtype::OHLCV_1H));
-    let days = derive(bit(Schema::Ohlcv1D), &records, 100);
+    let days = derive(bit(Schema::Ohlcv1D), &records, 6_400);
     let midnight = OPEN - OPEN % (24 * hour) + 24 * hour;
     let expected =
         [(midnight - 24 * hour, [100, 128, 100, 128], 29), (midnight, [129, 135, 129, 135], 7)];
@@ -108,7 +108,7 @@ fn a_minute_of_quotes_ends_with_its_last_one() {
         quote(1, OPEN + 30 * SECOND, b'A', 100),
         quote(1, OPEN + 200 * SECOND, b'A', 101),
     ];
-    let quotes = derive(bit(Schema::Bbo1M), &records, 100);
+    let quotes = derive(bit(Schema::Bbo1M), &records, 6_400);
     let found: Vec<_> = quotes.iter().map(|r| (u64_at(r, 32) - OPEN, u64_at(r, 48))).collect();
     assert!(quotes.iter().all(|r| rtype_of(r) == rtype::BBO_1M));
     assert_eq!(found, [(60 * SECOND, 100), (240 * SECOND, 101)]);
@@ -117,9 +117,9 @@ fn a_minute_of_quotes_ends_with_its_last_one() {
 #[test]
 fn a_trade_that_two_schemas_bring_counts_once() {
     let twins = [trade(1, OPEN, 100, 50), quote(1, OPEN, b'T', 100)];
-    let bars = derive(bit(Schema::Ohlcv1S), &twins, 100);
+    let bars = derive(bit(Schema::Ohlcv1S), &twins, 6_400);
     assert_eq!(bars.iter().map(|r| bar(r).2).collect::<Vec<_>>(), [50]);
-    let alone = derive(bit(Schema::Ohlcv1S), &twins[1..], 100);
+    let alone = derive(bit(Schema::Ohlcv1S), &twins[1..], 6_400);
     assert_eq!(alone, bars, "from mbp-1 alone the same bar");
 }
 
@@ -133,7 +133,7 @@ fn interval_quotes_carry_the_last_trade_and_the_last_book() {
         quote(1, OPEN + 2 * SECOND, b'M', 102),
         trade(1, OPEN + 9 * SECOND, 103, 40),
     ];
-    let quotes = derive(bit(Schema::Bbo1S), &records, 100);
+    let quotes = derive(bit(Schema::Bbo1S), &records, 6_400);
     assert!(quotes.iter().all(|r| rtype_of(r) == rtype::BBO_1S && instrument_id(r) == 1));
     let found: Vec<_> = quotes
         .iter()
@@ -159,16 +159,16 @@ fn what_a_batch_cannot_hold_comes_with_the_next_in_the_same_order() {
             records.push(quote(id, at, b'A', 99));
         }
     }
-    let whole = derive(Deriver::SCHEMAS, &records, 100_000);
+    let whole = derive(Deriver::SCHEMAS, &records, 6_400_000);
     assert_eq!(whole.len(), 4 * 500 * 2 + 2 * 500 * 2 + 500 + 500);
-    for slots in [9, 10, 100] {
-        assert!(derive(Deriver::SCHEMAS, &records, slots) == whole, "batches of {slots}");
+    for bytes in [576, 640, 6_400] {
+        assert!(derive(Deriver::SCHEMAS, &records, bytes) == whole, "batches of {bytes} bytes");
     }
 }
 
 #[test]
 fn the_clock_ends_an_interval_and_what_comes_late_counts_in_the_next() {
-    let (mut deriver, mut out) = (Deriver::new(Deriver::SCHEMAS), Batch::new(100));
+    let (mut deriver, mut out) = (Deriver::new(Deriver::SCHEMAS), Batch::new(6_400));
     assert_eq!(deriver.next_deadline(), None);
     assert!(deriver.observe(&trade(1, OPEN + 5, 100, 1), &mut out));
     assert_eq!(deriver.next_deadline(), Some(OPEN + SECOND));
@@ -176,7 +176,7 @@ fn the_clock_ends_an_interval_and_what_comes_late_counts_in_the_next() {
     assert!(deriver.advance(OPEN + SECOND, &mut out));
     assert_eq!(out.iter().map(bar).collect::<Vec<_>>(), [(OPEN, [100; 4], 1)]);
     assert_eq!(deriver.next_deadline(), Some(OPEN + 60 * SECOND));
-    out.reset(100);
+    out.reset(6_400);
     assert!(deriver.observe(&trade(1, OPEN + 6, 90, 2), &mut out));
     assert!(deriver.advance(OPEN + 2 * SECOND, &mut out));
     assert_eq!(out.iter().map(bar).collect::<Vec<_>>(), [(OPEN + SECOND, [90; 4], 2)]);
@@ -194,15 +194,15 @@ fn strange_records_bring_nothing_and_harm_nothing() {
     short.truncate(40);
     (short[0], short[1]) = (10, rtype::MBP_10);
     let priceless = trade(1, OPEN, i64::MAX, 1);
-    assert!(derive(Deriver::SCHEMAS, &[timeless.clone(), short, priceless], 100).is_empty());
-    let bars = derive(bit(Schema::Ohlcv1S), &[first, timeless, last], 100);
+    assert!(derive(Deriver::SCHEMAS, &[timeless.clone(), short, priceless], 6_400).is_empty());
+    let bars = derive(bit(Schema::Ohlcv1S), &[first, timeless, last], 6_400);
     assert_eq!(bars.iter().map(|r| bar(r).2).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[test]
 fn nothing_asked_nothing_kept() {
     let mut deriver = Deriver::new(bit(Schema::Status));
-    let mut out = Batch::new(9);
+    let mut out = Batch::new(576);
     assert!(deriver.observe(&trade(1, OPEN, 100, 1), &mut out));
     assert_eq!(deriver.next_deadline(), None);
 }

@@ -114,13 +114,13 @@ impl Files {
 }
 
 /// Polls until the end or until so many records came, at the times it asks for; what came, when.
-fn drive(replay: &mut Replay, slots: usize, most: usize) -> Vec<(u64, Vec<u8>)> {
+fn drive(replay: &mut Replay, bytes: usize, most: usize) -> Vec<(u64, Vec<u8>)> {
     let (mut now, mut came) = (START, Vec::new());
-    let mut batch = Batch::new(slots);
+    let mut batch = Batch::new(bytes);
     while came.len() < most {
         let next = replay.poll(now, &mut batch).unwrap();
         came.extend(batch.iter().map(|record| (now, record.to_vec())));
-        batch.reset(slots);
+        batch.reset(bytes);
         match next {
             Next::Ready => {}
             Next::At(due) => {
@@ -134,12 +134,12 @@ fn drive(replay: &mut Replay, slots: usize, most: usize) -> Vec<(u64, Vec<u8>)> 
 }
 
 fn records(replay: &mut Replay) -> Vec<Vec<u8>> {
-    drive(replay, 1000, usize::MAX).into_iter().map(|(_, record)| record).collect()
+    drive(replay, 64_000, usize::MAX).into_iter().map(|(_, record)| record).collect()
 }
 
 /// When each record came, after the start.
 fn times(replay: &mut Replay, most: usize) -> Vec<u64> {
-    drive(replay, 1000, most).into_iter().map(|(now, _)| now - START).collect()
+    drive(replay, 64_000, most).into_iter().map(|(now, _)| now - START).collect()
 }
 
 fn symbols(replay: &mut Replay) -> Vec<(u32, String)> {
@@ -180,7 +180,7 @@ fn a_loop_keeps_its_instruments_and_its_pace() {
     let files = Files::new().with(&es(), &all);
     let mut replay = files.open(Speed::Factor(1.0), None, true);
     assert_eq!(symbols(&mut replay), [(7, "ESZ3".to_owned())]);
-    let came = drive(&mut replay, 1000, 6);
+    let came = drive(&mut replay, 64_000, 6);
     let ids: Vec<_> = came.iter().map(|(_, r)| (r[1], record::instrument_id(r))).collect();
     let (map, trade) = (rtype::SYMBOL_MAPPING, rtype::MBP_0);
     assert_eq!(ids[..3], [(trade, 7), (map, 8), (trade, 8)]);
@@ -221,10 +221,10 @@ fn of_equal_times_the_first_file_is_first() {
 fn any_batch_size_brings_the_same() {
     let all: Vec<_> = (0..100).map(|n| trade(GLBX, 7 + n % 9, T0 + u64::from(n))).collect();
     let files = Files::new().with(&es(), &all);
-    let whole = drive(&mut files.at_max(), 4096, usize::MAX);
+    let whole = drive(&mut files.at_max(), 1 << 18, usize::MAX);
     assert_eq!(whole.len(), 108);
-    for slots in [3, 4, 5, 9] {
-        assert_eq!(drive(&mut files.at_max(), slots, usize::MAX), whole, "{slots} slots");
+    for bytes in [192, 256, 320, 576] {
+        assert_eq!(drive(&mut files.at_max(), bytes, usize::MAX), whole, "{bytes} bytes");
     }
 }
 
@@ -323,7 +323,7 @@ fn damage_is_told_after_what_came_before_it() {
     files.add(&bytes[..bytes.len() - 8]);
     files.paths.remove(0);
     let mut replay = files.at_max();
-    let mut batch = Batch::new(100);
+    let mut batch = Batch::new(6_400);
     let error = replay.poll(START, &mut batch).unwrap_err().to_string();
     assert_eq!(batch.len(), 2);
     let place = format!("record 3 at byte {}", bytes.len() - 48);
@@ -336,7 +336,7 @@ fn damage_is_told_after_what_came_before_it() {
 #[test]
 fn damage_at_the_first_record_is_told_when_it_is_played() {
     let files = Files::new().with(&es(), &trades(7, &[1])).fragment(&[&[12, 0, 1]]);
-    let error = files.at_max().poll(START, &mut Batch::new(100)).unwrap_err().to_string();
+    let error = files.at_max().poll(START, &mut Batch::new(6_400)).unwrap_err().to_string();
     assert!(error.contains("record 1 at byte 0") && error.contains("; 0 records"), "{error}");
 }
 

@@ -11,12 +11,12 @@ use super::text;
 use super::ticker::ticker;
 use crate::clock::UnixNanos;
 use crate::feed::Batch;
-use crate::limits::SLOT_BYTES;
 use crate::wire::instrument::Instrument;
-use crate::wire::record::bytes_of;
+use crate::wire::record::{Mbp1Msg, TradeMsg, bytes_of};
 
-/// Bare bytes that stand for the five slots of a trade's records: events are not split.
-const EVENT_ROOM: usize = 5 * SLOT_BYTES - 8;
+/// Bytes of the most records that an event brings, a trade's: events are not split. Bare bytes with
+/// the `ts_out` of all of them but the last.
+const EVENT_ROOM: usize = size_of::<TradeMsg>() + 2 * size_of::<Mbp1Msg>() + 2 * 8;
 /// Price moves of an instrument in a second at most: a higher rate brings more changes of size, not
 /// a wilder price.
 const MOVES_PER_SECOND: f64 = 100.0;

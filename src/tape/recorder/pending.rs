@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::status::Counts;
-use crate::limits::{SLOT_BYTES, TAPE_BLOCK, TAPE_TURN_SLOTS};
+use crate::limits::{TAPE_BLOCK, TAPE_TURN_BYTES};
 use crate::ring::{Reader, Segment};
 use crate::wire::record::{instrument_id, publisher_id, rtype, rtype_of};
 
@@ -39,9 +39,7 @@ impl Pending {
         if let (true, Some(first)) = (self.records.is_empty(), segment.first_seq()) {
             (self.first_seq, self.since) = (first, now);
         }
-        for record in segment.iter() {
-            self.records.extend_from_slice(record);
-        }
+        self.records.extend_from_slice(segment.bytes());
         self.end = end.clone();
     }
 
@@ -58,7 +56,7 @@ impl Pending {
 
     /// Is there no room for what one more read may bring?
     pub(super) fn is_full(&self) -> bool {
-        self.records.len() + TAPE_TURN_SLOTS * SLOT_BYTES > TAPE_BLOCK
+        self.records.len() + TAPE_TURN_BYTES > TAPE_BLOCK
     }
 
     /// How long the first of them has waited.

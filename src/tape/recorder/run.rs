@@ -17,7 +17,7 @@ use super::status::Counts;
 use super::sync::Syncer;
 use super::{Claim, Origin, Parts, RecordOptions, RecorderEvent, Stop, Watermark};
 use crate::clock::unix_now;
-use crate::limits::{TAPE_FLUSH, TAPE_NAP, TAPE_STOP, TAPE_SWEEP, TAPE_TURN_SLOTS};
+use crate::limits::{TAPE_FLUSH, TAPE_NAP, TAPE_STOP, TAPE_SWEEP, TAPE_TURN_BYTES};
 use crate::ring::{Progresses, Reader, Ring, Segment, Wake};
 use crate::tape::disk::Disk;
 use crate::tape::error::Loss;
@@ -93,7 +93,7 @@ impl Recorder {
             stops,
             pending: Pending::new(reader.clone()),
             reader,
-            read: Segment::new(TAPE_TURN_SLOTS),
+            read: Segment::new(TAPE_TURN_BYTES),
             definitions: Definitions::default(),
             active: None,
             written: mark.clone(),

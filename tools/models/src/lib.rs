@@ -3,32 +3,31 @@
 #[path = "../../../src/ring/mod.rs"]
 pub mod ring;
 
-/// The limits of `src/limits.rs` that the ring knows, shrunk: it wraps round after 4 or 8 slots.
+/// The limits of `src/limits.rs` that the ring knows, shrunk: it wraps round after 8 or 16 words,
+/// and a block of 2 words has a start or none.
 pub mod limits {
-    pub const SLOT_WORDS: usize = 2;
-    pub const SLOT_BYTES: usize = SLOT_WORDS * 8;
     /// A header word and `ts_out`.
     pub const RECORD_MIN: usize = 16;
-    pub const RECORD_MAX: usize = 48;
-    pub const RECORD_SLOTS_MAX: usize = RECORD_MAX.div_ceil(SLOT_BYTES);
-    pub const RING_MIN: usize = 4 * SLOT_BYTES;
-    pub const RING_MAX: usize = 8 * SLOT_BYTES;
+    pub const RECORD_MAX: usize = 32;
+    pub const RING_MIN: usize = 64;
+    pub const RING_MAX: usize = 128;
     pub const RING_BATCH_SHARE: usize = 2;
-    pub const CLAIM_SLOTS: u64 = 2;
+    pub const CLAIM_BYTES: u64 = 16;
+    pub const BLOCK_BYTES: u64 = 16;
     pub const SHARDS_MAX: usize = 2;
 }
 
-/// A bare record for number `seq` that takes `slots` slots: every word of it tells both.
-pub fn record(seq: u64, slots: usize) -> Vec<u8> {
-    let bytes = slots * limits::SLOT_BYTES - 8;
-    let mut record: Vec<u8> = [seq as u8, slots as u8].repeat(bytes / 2);
+/// A bare record for number `seq` that is published as so many words: each of them tells both.
+pub fn record(seq: u64, words: usize) -> Vec<u8> {
+    let bytes = words * 8 - 8;
+    let mut record: Vec<u8> = [seq as u8, words as u8].repeat(bytes / 2);
     record[0] = (bytes / 4) as u8;
     record
 }
 
 /// Panics where a published record is not number `seq` as [`record`] and [`ts_out`] made it.
-pub fn check(published: &[u8], seq: u64, slots: usize) {
-    let mut expected = record(seq, slots);
+pub fn check(published: &[u8], seq: u64, words: usize) {
+    let mut expected = record(seq, words);
     expected[0] += 2;
     expected.extend(ts_out(seq).to_le_bytes());
     assert_eq!(published, expected, "torn or out of order: not record {seq}");

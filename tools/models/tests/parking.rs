@@ -34,7 +34,7 @@ impl Wake for Event {
 /// Reads up to record `last`, asleep whenever there is nothing. Loom calls a sleep that nobody ends
 /// a deadlock.
 fn read_until(last: u64, mut reader: Reader, waits: &Arc<Waits>, id: usize, event: &Event) {
-    let mut segment = Segment::new(limits::RECORD_SLOTS_MAX);
+    let mut segment = Segment::new(limits::RECORD_MAX);
     while reader.seq() < last {
         let _ = reader.read(&mut segment);
         if segment.is_empty() {
@@ -48,7 +48,7 @@ fn read_until(last: u64, mut reader: Reader, waits: &Arc<Waits>, id: usize, even
 
 fn publish(writer: &mut Writer, last: u64) {
     for seq in 1..=last {
-        writer.publish(1, [&record(seq, 1)[..]].into_iter(), ts_out(seq));
+        writer.publish(16, [&record(seq, 2)[..]].into_iter(), ts_out(seq));
     }
 }
 
@@ -57,7 +57,7 @@ fn model(readers: usize, last: u64, preemptions: usize) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(move || {
-        let (mut writer, ring) = ring(4 * limits::SLOT_BYTES).unwrap();
+        let (mut writer, ring) = ring(limits::RING_MIN).unwrap();
         let threads: Vec<_> = (0..readers)
             .map(|id| {
                 let (reader, waits) = (ring.reader(), ring.waits().clone());

@@ -2,10 +2,8 @@
 //! sees what was true when it was stored.
 
 use loom::thread;
-use models::ring::{Progresses, Reader, Ring, Segment, Writer, ring};
+use models::ring::{Progresses, Reader, Segment, Writer, ring};
 use models::{check, limits, record, ts_out};
-
-const SLOTS: usize = 4;
 
 fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -13,19 +11,15 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-fn ring_of(slots: usize) -> (Writer, Ring) {
-    ring(slots * limits::SLOT_BYTES).unwrap()
-}
-
 fn publish(writer: &mut Writer, seq: u64) {
-    writer.publish(1, [&record(seq, 1)[..]].into_iter(), ts_out(seq));
+    writer.publish(16, [&record(seq, 2)[..]].into_iter(), ts_out(seq));
 }
 
 /// Reads what there is, and says so; its unsent bytes are said to be as many as it has read.
 fn turn(reader: &mut Reader, segment: &mut Segment, progress: &Progresses) {
     assert!(reader.read(segment).lost.is_none(), "lapped though the writer waits");
     for (index, published) in segment.iter().enumerate() {
-        check(published, segment.seq(index), 1);
+        check(published, segment.seq(index), 2);
     }
     progress.of(0).advance(reader, reader.seq());
 }
@@ -35,16 +29,16 @@ fn turn(reader: &mut Reader, segment: &mut Segment, progress: &Progresses) {
 #[test]
 fn a_feed_that_waits_overtakes_nobody() {
     model(2, || {
-        let (mut writer, ring) = ring_of(SLOTS);
+        let (mut writer, ring) = ring(limits::RING_MIN).unwrap();
         let (mut reader, progress) = (ring.reader(), Progresses::new(1));
         let theirs = progress.clone();
         let reading = thread::spawn(move || {
-            let mut segment = Segment::new(limits::RECORD_SLOTS_MAX);
+            let mut segment = Segment::new(limits::RECORD_MAX);
             (0..3).for_each(|_| turn(&mut reader, &mut segment, &theirs));
         });
         for _ in 0..6 {
             let ahead = writer.committed() - progress.slowest_read();
-            if ahead + limits::CLAIM_SLOTS <= SLOTS as u64 {
+            if ahead + limits::CLAIM_BYTES <= limits::RING_MIN as u64 {
                 let seq = writer.newest() + 1;
                 publish(&mut writer, seq);
             }
@@ -57,17 +51,17 @@ fn a_feed_that_waits_overtakes_nobody() {
 #[test]
 fn a_position_is_seen_with_its_queue() {
     model(3, || {
-        let (mut writer, ring) = ring_of(SLOTS);
+        let (mut writer, ring) = ring(limits::RING_MIN).unwrap();
         let (mut reader, progress) = (ring.reader(), Progresses::new(1));
         let theirs = progress.clone();
         let reading = thread::spawn(move || {
-            let mut segment = Segment::new(limits::RECORD_SLOTS_MAX);
+            let mut segment = Segment::new(limits::RECORD_MAX);
             (0..2).for_each(|_| turn(&mut reader, &mut segment, &theirs));
         });
         (1..=2).for_each(|seq| publish(&mut writer, seq));
         let of = progress.of(0);
-        // Records of one slot: positions are numbers.
-        let read = of.read();
+        // Records of 16 bytes.
+        let read = of.read() / 16;
         assert!(of.read_seq() >= read && of.queued() >= read, "a position without its queue");
         reading.join().unwrap();
     });

@@ -1,11 +1,11 @@
 //! Models of reading under a running writer: no record torn, out of order or lost unnoticed.
 
 use loom::thread;
-use models::limits::SLOT_BYTES;
+use models::limits::RING_MAX;
 use models::ring::{Reader, Ring, Segment, Writer, ring};
 use models::{check, record, ts_out};
 
-/// Slots of record `seq`, by the pattern of a model.
+/// Words of record `seq`, by the pattern of a model.
 type Shape = fn(u64) -> usize;
 
 fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
@@ -14,15 +14,15 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-fn ring_of(slots: usize) -> (Writer, Ring) {
-    ring(slots * SLOT_BYTES).unwrap()
+fn ring_of(words: usize) -> (Writer, Ring) {
+    ring(words * 8).unwrap()
 }
 
 /// Publishes the records of `seqs`, each in a commit of its own.
 fn publish(writer: &mut Writer, seqs: std::ops::RangeInclusive<u64>, shape: Shape) {
     for seq in seqs {
         let bare = record(seq, shape(seq));
-        assert_eq!(writer.publish(shape(seq), [&bare[..]].into_iter(), ts_out(seq)), seq);
+        assert_eq!(writer.publish(shape(seq) * 8, [&bare[..]].into_iter(), ts_out(seq)), seq);
     }
 }
 
@@ -36,97 +36,105 @@ fn read(reader: &mut Reader, segment: &mut Segment, shape: Shape) -> (u64, u64) 
     });
     for (index, bytes) in segment.iter().enumerate() {
         let seq = before + lost + 1 + index as u64;
-        assert_eq!(segment.seq(index), seq);
+        assert_eq!(segment.seq(index), seq, "torn or out of order: a number");
         check(bytes, seq, shape(seq));
     }
     (segment.len() as u64, lost)
 }
 
 /// A reader beside a writer that laps it: what it got and what it lost are all there was.
-fn lapped(slots: usize, last: u64, reads: usize, shape: Shape) {
-    let (mut writer, ring) = ring_of(slots);
+fn lapped(words: usize, last: u64, reads: usize, shape: Shape) {
+    let (mut writer, ring) = ring_of(words);
     let mut reader = ring.reader();
     let beside = thread::spawn(move || publish(&mut writer, 1..=last, shape));
-    let mut segment = Segment::new(slots);
+    let mut segment = Segment::new(words * 8);
     let mut counted = 0;
     for _ in 0..reads {
         let (got, lost) = read(&mut reader, &mut segment, shape);
         counted += got + lost;
     }
     beside.join().unwrap();
+    counted += finish(reader, last, shape);
+    assert_eq!(counted, last);
+}
+
+/// Reads the rest, up to record `last`; returns how many records it got or lost.
+fn finish(mut reader: Reader, last: u64, shape: Shape) -> u64 {
+    let (mut segment, before) = (Segment::new(RING_MAX), reader.seq());
     while reader.has_news() {
         let (got, lost) = read(&mut reader, &mut segment, shape);
         assert!(got + lost > 0, "news without progress");
-        counted += got + lost;
     }
-    assert_eq!((counted, reader.seq(), reader.lag_slots()), (last, last, 0));
+    assert_eq!((reader.seq(), reader.lag_bytes()), (last, 0), "torn or out of order: the end");
+    last - before
 }
 
 #[test]
-fn records_of_one_slot() {
-    model(4, || lapped(4, 6, 1, |_| 1));
+fn records_of_two_words() {
+    model(4, || lapped(8, 6, 1, |_| 2));
 }
 
 #[test]
-fn records_of_one_and_two_slots() {
-    model(4, || lapped(4, 4, 1, |seq| 1 + seq as usize % 2));
+fn records_of_two_and_three_words() {
+    model(4, || lapped(8, 5, 1, |seq| 2 + seq as usize % 2));
 }
 
 #[test]
-fn records_of_two_and_three_slots() {
-    model(2, || lapped(8, 5, 1, |seq| 2 + seq as usize % 2));
+fn records_of_three_and_four_words() {
+    model(2, || lapped(16, 6, 1, |seq| 3 + seq as usize % 2));
 }
 
 #[test]
 fn a_batch_is_seen_whole_or_not_at_all() {
     model(3, || {
-        let (mut writer, ring) = ring_of(4);
+        let (mut writer, ring) = ring_of(8);
         let mut reader = ring.reader();
-        publish(&mut writer, 1..=3, |_| 1);
+        publish(&mut writer, 1..=3, |_| 2);
         let beside = thread::spawn(move || {
-            let (four, five) = (record(4, 1), record(5, 1));
-            writer.publish(2, [&four[..], &five[..]].into_iter(), ts_out(4));
+            let (four, five) = (record(4, 2), record(5, 2));
+            writer.publish(32, [&four[..], &five[..]].into_iter(), ts_out(4));
         });
-        let mut segment = Segment::new(4);
+        let mut segment = Segment::new(64);
         let _ = reader.read(&mut segment);
         assert!([3, 5].contains(&reader.seq()), "half a batch: up to {}", reader.seq());
         beside.join().unwrap();
     });
 }
 
+/// The first record, which it would go on from, is overwritten meanwhile by a longer one.
 #[test]
 fn a_reader_joins_after_a_number_under_a_running_writer() {
-    model(2, || {
-        let (mut writer, ring) = ring_of(4);
-        publish(&mut writer, 1..=3, |_| 1);
-        let beside = thread::spawn(move || publish(&mut writer, 4..=6, |_| 1));
-        let mut segment = Segment::new(4);
-        match ring.reader_after(2) {
-            Ok(mut reader) => {
-                assert_eq!(reader.seq(), 2);
-                let (got, lost) = read(&mut reader, &mut segment, |_| 1);
-                assert!(got + lost > 0, "record 3 is committed");
-            }
-            Err(gone) => assert!(gone.oldest > 3 && gone.newest >= gone.oldest, "{gone:?}"),
-        }
+    let shape: Shape = |seq| 2 + (seq > 1) as usize;
+    model(2, move || {
+        let (mut writer, ring) = ring_of(8);
+        publish(&mut writer, 1..=3, shape);
+        let beside = thread::spawn(move || publish(&mut writer, 4..=4, shape));
+        let joined = ring.reader_after(1);
         beside.join().unwrap();
-        assert_eq!((ring.oldest(), ring.newest()), (3, 6));
-        assert!(ring.reader_after(6).is_ok() && ring.reader_after(7).is_err());
+        match joined {
+            Ok(reader) => {
+                assert_eq!(reader.seq(), 1);
+                assert_eq!(finish(reader, 4, shape), 3);
+            }
+            Err(gone) => assert!(gone.oldest > 2 && gone.newest + 1 >= gone.oldest, "{gone:?}"),
+        }
+        assert_eq!((ring.oldest(), ring.newest()), (3, 4));
+        assert!(ring.reader_after(4).is_ok() && ring.reader_after(5).is_err());
     });
 }
 
 #[test]
 fn the_newest_number_is_never_one_that_is_not_committed() {
-    model(3, || {
-        let (mut writer, ring) = ring_of(4);
-        publish(&mut writer, 1..=3, |_| 1);
-        let beside = thread::spawn(move || publish(&mut writer, 4..=5, |_| 2));
+    let shape: Shape = |seq| 2 + (seq > 3) as usize;
+    model(3, move || {
+        let (mut writer, ring) = ring_of(8);
+        publish(&mut writer, 1..=3, shape);
+        let beside = thread::spawn(move || publish(&mut writer, 4..=5, shape));
         let newest = ring.newest();
-        assert!((3..=5).contains(&newest));
-        let mut reader = ring.reader();
+        assert!((3..=5).contains(&newest), "torn or out of order: {newest} is the newest");
+        let reader = ring.reader();
         assert!(reader.seq() >= newest);
-        let (got, lost) = read(&mut reader, &mut Segment::new(4), |seq| 1 + (seq > 3) as usize);
-        assert!(got + lost <= 2);
         beside.join().unwrap();
+        finish(reader, 5, shape);
     });
 }

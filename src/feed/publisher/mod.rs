@@ -7,24 +7,30 @@
 //! A feed that panics has failed, as one that can't go on has; the others go on. Where the thread
 //! itself panics, nothing is published any more, and that is told.
 
-use std::any::Any;
+mod handle;
+mod source;
+
 use std::io;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+
+use handle::Command;
+pub use handle::Handle;
+use source::{Source, words_of};
 
 use super::{Batch, Deriver, Feed, Next, Pace};
 use crate::book::Faults;
 use crate::clock::{Now, Timeline, UnixNanos, unix_now};
 use crate::latency::{Latency, Stage};
 use crate::limits::{
-    BATCH_SLOTS, CLOCK_STEP, ELASTIC_WINDOW_SHARE, HOLD_NAP, POLL_QUANTUM, PUBLISHER_NAP, REWIND,
-    RING_BATCH_SHARE, SLOT_BYTES, STALL,
+    BATCH_BYTES, CLOCK_STEP, ELASTIC_WINDOW_LEAST, ELASTIC_WINDOW_SHARE, HOLD_NAP, POLL_QUANTUM,
+    PUBLISHER_NAP, RECORD_MAX, REWIND, RING_BATCH_SHARE, STALL,
 };
 use crate::ring::{Progresses, Writer};
 use crate::wire::instrument::{Directory, DirectoryError};
@@ -73,36 +79,6 @@ pub struct FeedReport {
     pub book_faults: Faults,
 }
 
-enum Command {
-    Report(oneshot::Sender<FeedReport>),
-    Stop,
-}
-
-/// The control plane's side of a publisher.
-#[derive(Clone)]
-pub struct Handle {
-    commands: Sender<Command>,
-    thread: Thread,
-}
-
-impl Handle {
-    /// Asks for a report; none comes where the publisher has ended or is overloaded.
-    pub fn report(&self) -> oneshot::Receiver<FeedReport> {
-        let (reply, report) = oneshot::channel();
-        // A queue that is full drops the reply, and the one who waits for it is told so.
-        let _ = self.commands.try_send(Command::Report(reply));
-        self.thread.unpark();
-        report
-    }
-
-    /// Ends the publisher.
-    pub fn stop(&self) {
-        // Where the queue is full the publisher is ending or stuck; its thread is not waited for.
-        let _ = self.commands.send_timeout(Command::Stop, Duration::from_millis(100));
-        self.thread.unpark();
-    }
-}
-
 /// What a publisher is given to work with.
 pub struct Parts {
     /// The feeds, polled in turn.
@@ -123,39 +99,6 @@ pub struct Parts {
     pub epoch: u64,
     /// Where events go.
     pub events: mpsc::UnboundedSender<FeedEvent>,
-}
-
-struct Source {
-    feed: Box<dyn Feed>,
-    next: Next,
-    /// Has it ended in order?
-    failure: Option<String>,
-}
-
-impl Source {
-    /// Polls it. What it appended before it failed, or panicked, are whole records.
-    fn poll(&mut self, time: UnixNanos, out: &mut Batch) -> Next {
-        let Self { feed, failure, .. } = self;
-        let polled = catch_unwind(AssertUnwindSafe(|| feed.poll(time, out)));
-        self.next = match polled {
-            Ok(Ok(next)) => next,
-            Ok(Err(error)) => {
-                *failure = Some(error.to_string());
-                Next::Ended
-            }
-            Err(panic) => {
-                *failure = Some(format!("{}: it panicked: {}", feed.name(), words_of(&*panic)));
-                Next::Ended
-            }
-        };
-        self.next
-    }
-}
-
-/// What a panic said.
-fn words_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
 }
 
 /// Polls, derives, commits.
@@ -202,14 +145,14 @@ impl Publisher {
             for instrument in feed.instruments() {
                 parts.directory.register(instrument)?;
             }
-            sources.push(Source { feed, next: Next::Ready, failure: None });
+            sources.push(Source::new(feed));
         }
         let now = Now::read();
-        let batch = BATCH_SLOTS.min(parts.writer.batch_max());
+        let batch = BATCH_BYTES.min(parts.writer.batch_max());
         let origin = parts.writer.newest();
         // What it claims at once fits the other half.
         let half = (parts.writer.batch_max() * RING_BATCH_SHARE / 2) as u64;
-        let window = (parts.queue / SLOT_BYTES / ELASTIC_WINDOW_SHARE).max(16) as u64;
+        let window = (parts.queue / ELASTIC_WINDOW_SHARE).max(ELASTIC_WINDOW_LEAST) as u64;
         let (sender, commands) = bounded(16);
         Ok(Self {
             sources,
@@ -248,7 +191,7 @@ impl Publisher {
         let commands = self.sender.clone();
         let thread = thread::Builder::new().name("feed".to_owned());
         let thread = thread.spawn(move || self.run())?.thread().clone();
-        Ok(Handle { commands, thread })
+        Ok(Handle::new(commands, thread))
     }
 
     /// Until it is told to stop, or panics.
@@ -319,9 +262,9 @@ impl Publisher {
         until
     }
 
-    /// Slots that a source may fill now.
+    /// Bytes of the ring that a source may fill now.
     fn room(&self, pace: Pace) -> usize {
-        let most = BATCH_SLOTS.min(self.writer.batch_max());
+        let most = BATCH_BYTES.min(self.writer.batch_max());
         if pace == Pace::Timed {
             return most;
         }
@@ -333,7 +276,7 @@ impl Publisher {
 
     /// Polls one source and publishes what it brings.
     fn poll(&mut self, at: usize, time: UnixNanos, now: Instant, room: usize) -> Instant {
-        self.raw.reset(room.max(crate::limits::RECORD_SLOTS_MAX));
+        self.raw.reset(room.max(RECORD_MAX));
         let source = &mut self.sources[at];
         let next = source.poll(time, &mut self.raw);
         let live = source.feed.is_live();
@@ -498,7 +441,7 @@ impl Publisher {
 /// Publishes a batch and empties it.
 fn commit(writer: &mut Writer, batch: &mut Batch) {
     if !batch.is_empty() {
-        writer.publish(batch.slots(), batch.iter(), unix_now());
+        writer.publish(batch.bytes(), batch.iter(), unix_now());
         batch.clear();
     }
 }
