@@ -1,5 +1,5 @@
 //! instructions: how many each stage takes for the same work, counted by callgrind. Time depends on
-//! the machine and its neighbours, this does not: `tools/check.sh instructions` fails where a stage
+//! the machine and its neighbours, this does not: `tools/check.sh count` fails where a stage
 //! takes more than its limit, which is a tenth above what was counted.
 //!
 //! Another compiler or libc may count differently: then the figures below are counted anew, with

@@ -7,7 +7,6 @@
 #   doc      the documentation builds without warnings, its examples run
 #   models   loom models of the ring and of parking, and mutants that have to fail
 #   bench    every benchmark runs once: that it works, not how fast
-#   count    instructions of the hot stages, none above its limit
 #   lab      the floor, its peers and their comparison work: tests, and a run of seconds
 #   soak     half a minute of tools/soak.sh: memory and descriptors are flat
 #   deny     licences, bans, sources; advisories where their database can be had
@@ -16,7 +15,11 @@
 #            libwebsockets
 #   browser  the live page in Chromium: pictures in target/page*.png
 #   conformance  Autobahn's test suite, all 301 cases
+#   count    instructions of the hot stages, none above its limit
 #   fuzz     each fuzz target for five seconds, under AddressSanitizer
+#
+# What the last two build is theirs alone (an optimized build, an instrumented one): it is begun with
+# the tests, at the lowest priority, since those mostly wait.
 #
 # Needs cargo, gcc, python3, node and npm; installs the rest below target/ once, by package name.
 # CI=true turns a test that would be skipped into a failure. Logs: target/check/STAGE.log.
@@ -25,7 +28,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly stages=(
-    format lint test doc models bench count lab soak deny readme clients browser conformance fuzz
+    format lint test doc models bench lab soak deny readme clients browser conformance count fuzz
 )
 target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
 readonly target
@@ -39,6 +42,8 @@ readonly staged=' browser clients readme '
 
 passed=0
 failed=0
+# The process that builds ahead; empty where there is none.
+ahead=
 
 run_format() {
     component rustfmt fmt
@@ -99,13 +104,18 @@ run_count() {
         echo "skipped: no valgrind"
         return
     fi
+    counter
+    cargo bench --quiet --bench instructions
+}
+
+# What counts, in the version that its library wants.
+counter() {
     local version
     version=$(awk '/^name = "gungraun"$/ { getline; gsub(/"/, ""); print $3 }' Cargo.lock)
     if [[ $(gungraun-runner --version 2>/dev/null) != *" $version" ]]; then
         cargo install --quiet --locked --debug --force --root "$target/tools" \
             --version "$version" gungraun-runner
     fi
-    cargo bench --quiet --bench instructions
 }
 
 run_lab() {
@@ -119,7 +129,7 @@ run_soak() {
 
 run_deny() {
     if ! cargo deny --version >/dev/null 2>&1; then
-        cargo install --quiet --locked --root "$target/tools" cargo-deny
+        cargo install --quiet --locked --debug --root "$target/tools" cargo-deny
     fi
     cargo deny --locked check bans licenses sources
     tools/sbom.sh
@@ -155,10 +165,23 @@ run_conformance() {
 }
 
 run_fuzz() {
+    fuzzer
+    tools/fuzz.sh all 5
+}
+
+fuzzer() {
     if ! cargo fuzz --version >/dev/null 2>&1; then
         cargo install --quiet --locked --debug --root "$target/tools" cargo-fuzz
     fi
-    tools/fuzz.sh all 5
+}
+
+# Builds what `count` and `fuzz` need. What fails here fails there again, where it is told.
+build_ahead() {
+    renice -n 19 -p "$BASHPID"
+    counter
+    cargo bench --quiet --bench instructions --no-run
+    fuzzer
+    tools/fuzz.sh build
 }
 
 # Nextest where there is one: it ends a test that hangs and runs each in a process of its own.
@@ -236,6 +259,10 @@ without_passed() {
 stage() {
     local name=$1 log=$logs/$1.log began=$SECONDS status
     printf '== %s\n' "$name"
+    if [[ $name == count || $name == fuzz ]] && [[ -n $ahead ]]; then
+        wait "$ahead"
+        ahead=
+    fi
     (
         set -e
         "run_$name"
@@ -264,8 +291,13 @@ main() {
     mkdir -p "$logs"
     set +e
     for name in "${wanted[@]}"; do
+        if [[ $name == test && " ${wanted[*]} " == *" fuzz "* ]]; then
+            build_ahead >"$logs/ahead.log" 2>&1 </dev/null &
+            ahead=$!
+        fi
         stage "$name"
     done
+    printf 'all in %d s\n' "$SECONDS"
     printf '%d passed, %d failed\n' "$passed" "$failed"
     ((failed == 0))
 }

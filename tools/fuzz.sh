@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes what reads bytes of strangers: tools/fuzz.sh TARGET|all SECONDS [libFuzzer options...]
 #
-# `all` gives each target SECONDS in turn; TARGET `list` names them. What is found interesting is
+# `all` gives each target SECONDS in turn; TARGET `list` names them, `build` builds them. What is found interesting is
 # kept in target/fuzz/corpus/TARGET, what fails in target/fuzz/artifacts/TARGET: a failure is run
 # again by tools/fuzz.sh TARGET 0 FILE. Seeds: fuzz/seeds. Needs cargo-fuzz (tools/check.sh fuzz
 # installs it); a stable toolchain does, told to take the flags of a nightly one.
@@ -45,7 +45,7 @@ run() {
 }
 
 main() {
-    if (($# < 2)) && [[ ${1-} != list ]]; then
+    if (($# < 2)) && [[ ${1-} != list && ${1-} != build ]]; then
         sed -n '2,8s/^# \?//p' "$0"
         exit 2
     fi
@@ -55,12 +55,13 @@ main() {
         echo "$names"
         return
     fi
-    if [[ $wanted != all ]]; then
+    if [[ $wanted != all && $wanted != build ]]; then
         grep --quiet --line-regexp --fixed-strings "$wanted" <<<"$names" ||
             { echo "no target $wanted; there are: ${names//$'\n'/ }" >&2 && exit 2; }
         names=$wanted
     fi
     cargo fuzz build --fuzz-dir fuzz --target-dir "$built"
+    [[ $wanted != build ]] || return 0
     for name in $names; do
         run "$name" "${@:2}" || status=1
     done
