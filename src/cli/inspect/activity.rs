@@ -63,7 +63,8 @@ impl Activity {
     #[inline]
     pub(super) fn note(&mut self, time: UnixNanos) {
         let step = time / WIDTHS[self.width];
-        if step == self.open.0 {
+        // One without records is none: its number says nothing.
+        if step == self.open.0 && self.open.1 > 0 {
             self.open.1 += 1;
             return;
         }
@@ -152,6 +153,12 @@ mod tests {
         assert_eq!(bars(&[8, 4, 0, 1, u64::MAX]).chars().count(), 5);
         assert_eq!(bars(&[8, 7, 4, 1]), "█▇▄▁");
         assert_eq!(bars(&[]), "");
+    }
+
+    #[test]
+    fn a_time_of_zero_behind_later_ones_widens_the_steps() {
+        let (width, counts) = activity([DAY, 2 * DAY, 0]);
+        assert_eq!((width, counts.len(), counts[0]), (HOUR, 49, 1));
     }
 
     proptest! {
