@@ -5,6 +5,8 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::program::{Program, skip};
 use crate::raw::Raw;
 use crate::server::Server;
@@ -43,6 +45,8 @@ fn a_jump_of_an_hour_is_told_and_changes_nothing() {
     let server = Server::of(Program::start_under(&fake, &[&serve[..], &limits].concat()));
     let witness = Witness::start(&server);
     let mut raw = Raw::open(&server, "json");
+    // Once it is answered, it is told what happens.
+    assert_eq!(raw.ask(1, "ping", json!({}))["success"], true);
     let (begun, mut told, beats) = (Instant::now(), Vec::new(), Cell::new(0_u32));
     for (offset, words) in [("+3600\n", "by 3"), ("-3600\n", "by -7"), ("+0\n", "by 3")] {
         set(offset);

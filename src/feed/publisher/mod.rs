@@ -101,6 +101,11 @@ pub struct Parts {
     pub events: mpsc::UnboundedSender<FeedEvent>,
 }
 
+/// Has the real-time clock been set, rather than corrected?
+fn is_step(by: i64) -> bool {
+    by.unsigned_abs() > CLOCK_STEP.as_nanos() as u64
+}
+
 /// Polls, derives, commits.
 pub struct Publisher {
     sources: Vec<Source>,
@@ -391,14 +396,23 @@ impl Publisher {
                 self.tell(source.feed.name(), state, since, message);
             }
         }
-        let read = Now::read();
-        let offset = read.unix.wrapping_sub(self.timeline.unix_at(read.mono)) as i64;
-        let step = offset - self.clock_offset;
-        if step.unsigned_abs() > CLOCK_STEP.as_nanos() as u64 {
-            self.clock_offset = offset;
+        let (mut read, mut step) = self.clock_step();
+        if is_step(step) {
+            // Whoever is off the processor between both clocks sees a step that is none.
+            (read, step) = self.clock_step();
+        }
+        if is_step(step) {
+            self.clock_offset += step;
             let message = format!("the real-time clock stepped by {:.3} s", step as f64 / 1e9);
             self.tell("clock".to_owned(), SourceState::ClockStepped, read.unix, message);
         }
+    }
+
+    /// Now, and how far the real-time clock has gone from the other one since it last stepped, ns.
+    fn clock_step(&self) -> (Now, i64) {
+        let read = Now::read();
+        let offset = read.unix.wrapping_sub(self.timeline.unix_at(read.mono)) as i64;
+        (read, offset - self.clock_offset)
     }
 
     fn tell(&self, source: String, state: SourceState, since: UnixNanos, message: String) {
