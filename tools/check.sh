@@ -18,8 +18,8 @@
 #   count    instructions of the hot stages, none above its limit
 #   fuzz     each fuzz target for five seconds, under AddressSanitizer
 #
-# What the last two build is theirs alone (an optimized build, an instrumented one): it is begun with
-# the tests, at the lowest priority, since those mostly wait.
+# What the last two build is theirs alone (an optimized build, an instrumented one): it is begun
+# with the tests, at the lowest priority, since those mostly wait.
 #
 # Needs cargo, gcc, python3, node and npm; installs the rest below target/ once, by package name.
 # CI=true turns a test that would be skipped into a failure. Logs: target/check/STAGE.log.

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes what reads bytes of strangers: tools/fuzz.sh TARGET|all SECONDS [libFuzzer options...]
 #
-# `all` gives each target SECONDS in turn; TARGET `list` names them, `build` builds them. What is found interesting is
-# kept in target/fuzz/corpus/TARGET, what fails in target/fuzz/artifacts/TARGET: a failure is run
-# again by tools/fuzz.sh TARGET 0 FILE. Seeds: fuzz/seeds. Needs cargo-fuzz (tools/check.sh fuzz
-# installs it); a stable toolchain does, told to take the flags of a nightly one.
+# `all` gives each target SECONDS in turn; TARGET `list` names them, `build` builds them. What is
+# found interesting is kept in target/fuzz/corpus/TARGET, what fails in
+# target/fuzz/artifacts/TARGET: a failure is run again by tools/fuzz.sh TARGET 0 FILE. Seeds:
+# fuzz/seeds. Needs cargo-fuzz (tools/check.sh fuzz installs it); a stable toolchain does, told to
+# take the flags of a nightly one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
