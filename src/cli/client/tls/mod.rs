@@ -123,7 +123,7 @@ impl Tls {
     /// Makes the handshake.
     ///
     /// # Errors
-    /// Why it failed: [`no_tls`] says it to people.
+    /// Why it failed, for people to read.
     pub(super) async fn connect(&self, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let trust = self.trust().map_err(io::Error::other)?;
         TlsConnector::from(trust).connect(self.name.clone(), socket).await
