@@ -132,6 +132,7 @@ def run(arguments):
             return find_max(place, bench, peers)
         return compare(arguments, place, bench, peers, absent, machine)
     finally:
+        place.unroot()
         say(f"results: {place.results}")
 
 

@@ -25,6 +25,16 @@ class Place:
         os.makedirs(self.raw, exist_ok=True)
         os.makedirs(self.logs, exist_ok=True)
 
+    def unroot(self):
+        """Paths in the results are from the tree's root: where that stands is nobody's business."""
+        for folder, _, names in os.walk(self.results):
+            for path in (os.path.join(folder, name) for name in names):
+                with open(path, "rb") as file:
+                    text = file.read()
+                if (root := os.fsencode(self.root + os.sep)) in text:
+                    with open(path, "wb") as file:
+                        file.write(text.replace(root, b""))
+
     def built(self, crate, binary):
         """A program of a crate; the main one has no folder of its own."""
         folder = "debug" if self.profile == "dev" else self.profile
