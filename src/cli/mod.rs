@@ -32,6 +32,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::node::config::Config;
 use settings::{Configured, Typed};
 
+/// The exit code of what makes no sense as it was asked for.
+const USAGE: u8 = 2;
+
 const AFTER: &str = "\
 Settings of serve, replay and record come from flags, else the environment (--flush-interval is \
 BROADTAPE_FLUSH_INTERVAL), else the file that --config names (flush_interval = \"500us\"), else \
@@ -120,7 +123,7 @@ impl Early {
     fn exit(self) -> ExitCode {
         match self {
             Self::Done => ExitCode::SUCCESS,
-            Self::Usage(reason) => complain(&reason, ExitCode::from(2)),
+            Self::Usage(reason) => complain(&reason, ExitCode::from(USAGE)),
             Self::Failed(reason) => complain(&reason, ExitCode::FAILURE),
         }
     }

@@ -51,6 +51,7 @@ use self::progress::Progress;
 use self::report::Report;
 use self::route::Route;
 use self::task::Task;
+use super::USAGE;
 use super::client::ConnectError;
 use super::client::target::Target;
 use super::client::tls::TrustError;
@@ -58,8 +59,6 @@ use super::client::token::TokenFileError;
 
 /// Something went wrong.
 const FAILED: u8 = 1;
-/// What was asked for makes no sense.
-const USAGE: u8 = 2;
 /// A `--fail-if` condition was met.
 const CONDITION_MET: u8 = 3;
 /// Descriptors of visitors that are under way, as far as they are set aside.

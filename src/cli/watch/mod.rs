@@ -14,6 +14,7 @@ use clap::Args;
 
 use self::line::{Lines, Style};
 use self::text::JsonRecord;
+use super::USAGE;
 use super::client::batch::Batch;
 use super::client::frame::{BINARY, Frame};
 use super::client::message::{Answer, Message, Subscribed};
@@ -23,9 +24,6 @@ use super::client::tls::{TlsArgs, TrustError};
 use super::client::token::{TokenArgs, TokenFileError};
 use super::client::{ConnectError, Encoding, http, json, request};
 use crate::wire::record;
-
-/// What was asked for makes no sense.
-const USAGE: u8 = 2;
 
 /// Print a server's market as a ticker, one line an update
 ///

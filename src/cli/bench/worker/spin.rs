@@ -25,7 +25,7 @@ pub(super) struct Spun {
 }
 
 impl Spun {
-    /// Are they to be looked at? The schedule is absolute; a look that is missed is left out.
+    /// Are they to be looked at? The schedule is absolute; where it is missed it begins anew.
     fn is_due(&mut self, now: Instant, every: Option<Duration>) -> bool {
         let Some(every) = every else { return true };
         let due = self.due.unwrap_or(now);
