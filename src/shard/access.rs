@@ -141,20 +141,20 @@ impl<E: Engine> Shard<E> {
     /// How a new connection came in; false where it has to go at once.
     pub(super) fn enter(&mut self, token: u32, entry: Entry, now: Now) -> bool {
         let patience = self.door.as_ref().map_or(AUTH_TIMEOUT, |door| door.patience());
+        let mut stands = Ok(());
         let who = match entry {
             Entry::Open => return true,
             Entry::Unknown => Who::Unknown { until: now.mono + patience },
             Entry::Known(mut badge) => {
+                // It may have been revoked on its way here.
+                stands = self.standing.judge(&badge.grant);
                 badge.grant = self.present(badge.grant);
                 let until = end_of(&badge.grant, now);
                 Who::Known { badge, until }
             }
         };
         let access = Access { who, asked: None, failed: 0 };
-        let connection = &mut self.connections[token as usize];
-        connection.access = Some(Box::new(access));
-        // It may have been revoked on its way here.
-        let stands = connection.grant().map_or(Ok(()), |grant| self.standing.judge(grant));
+        self.connections[token as usize].access = Some(Box::new(access));
         if let Err(words) = stands {
             self.leaving.push((token, Farewell::new(CloseReason::AuthRevoked, words)));
         }
@@ -255,7 +255,8 @@ impl<E: Engine> Shard<E> {
         self.rebound(token, before, &grant);
     }
 
-    /// What a grant is by now: that of an API key may have changed while it was on its way.
+    /// What a grant that stands is by now: that of an API key may have changed while it was on its
+    /// way.
     fn present(&self, grant: Arc<Grant>) -> Arc<Grant> {
         self.standing.newer(&grant).cloned().unwrap_or(grant)
     }

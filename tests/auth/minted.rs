@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
@@ -226,4 +228,80 @@ fn keys_rotate_and_a_broken_file_keeps_the_old() {
     is_refused(&world, "a key that was rotated out", &old);
     let new = sign("hs2", Algorithm::HS256, &claims("alice", all(), now() + 600));
     comes_in(&world, "the new key", &new);
+}
+
+/// A key of `broadtape token key` as a JSON Web Key: its point is the end of its DER.
+fn jwk_of(world: &World, kid: &str) -> Value {
+    let toml = fs::read_to_string(world.path(&format!("{kid}.toml"))).unwrap();
+    let pem: String = toml.split("-----").nth(2).unwrap().split_whitespace().collect();
+    let der = STANDARD.decode(pem).unwrap();
+    let (x, y) = der[der.len() - 64..].split_at(32);
+    json!({"kty": "EC", "crv": "P-256", "kid": kid, "use": "sig",
+           "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)})
+}
+
+/// Makes the key pair `kid`, in the place of one before; what it signs for alice.
+fn pair_of(world: &World, kid: &str) -> String {
+    for ending in ["key", "toml"] {
+        let _ = fs::remove_file(world.path(&format!("{kid}.{ending}")));
+    }
+    succeed(broadtape().args(["token", "key"]).arg(world.path(kid)));
+    let rights = ["--subject", "alice", "--schemas", "*", "--symbols", "*", "--expires", "1h"];
+    let key = world.path(&format!("{kid}.key"));
+    succeed(broadtape().args(["token", "mint"]).arg(key).args(rights)).trim().to_owned()
+}
+
+fn api_key_of(world: &World, id: &str) -> (String, String) {
+    let file = world.path(&format!("{id}.toml"));
+    let mut made = broadtape();
+    made.args(["token", "api-key"]).arg(&file).args(["--subject", "bob", "--schemas", "trades"]);
+    let key = succeed(made.args(["--symbols", "*"])).trim().to_owned();
+    (key, fs::read_to_string(file).unwrap())
+}
+
+#[test]
+fn a_key_that_is_replaced_under_its_id_ends_what_the_old_one_let_in() {
+    let mut world = World::without_server();
+    let public = |world: &World| fs::read_to_string(world.path("es.toml")).unwrap();
+    let jwks = |world: &World| json!({"keys": [jwk_of(world, "set")]}).to_string();
+    let (pem, set) = (pair_of(&world, "es"), pair_of(&world, "set"));
+    let (api, entry) = api_key_of(&world, "one");
+    world.write("keys.toml", &format!("{}\n{}", World::hs_entry(), public(&world)));
+    world.write("set.jwks", &jwks(&world));
+    world.write("api.toml", &entry);
+    world.start(&["--jwks", world.path("set.jwks").to_str().unwrap()]);
+    let secret = world.token("alice", all());
+    let [mut by_secret, mut by_pem, mut by_set, mut by_api] =
+        [&secret, &pem, &set, &api].map(|token| Client::connect(world.server(), Some(token)));
+    let revoked = (4500, "auth_revoked".to_owned());
+
+    // A key of a file: those of the others go on, whatever else is written anew around them.
+    let new = pair_of(&world, "es");
+    world.write("keys.toml", &format!("# anew\n{}\n{}", public(&world), World::hs_entry()));
+    assert_eq!(by_pem.closed(), revoked);
+    is_refused(&world, "signed by the old key", &pem);
+    comes_in(&world, "signed by the new key", &new);
+    for others in [&mut by_secret, &mut by_set, &mut by_api] {
+        others.granted("ping", json!({}));
+    }
+
+    // A key of a set.
+    let new = pair_of(&world, "set");
+    world.write("set.jwks", &jwks(&world));
+    assert_eq!(by_set.closed(), revoked);
+    is_refused(&world, "signed by the old key of the set", &set);
+    comes_in(&world, "signed by the new key of the set", &new);
+
+    // A secret.
+    world.write("keys.toml", &World::hs_entry().replace("\"c2Vj", "\"AAAA"));
+    assert_eq!(by_secret.closed(), revoked);
+    is_refused(&world, "signed by the old secret", &secret);
+
+    // An API key, whose entry is as before but for its hash.
+    by_api.granted("ping", json!({}));
+    let (new, other) = api_key_of(&world, "two");
+    let id = |key: &str| key.split('_').nth(1).unwrap().to_owned();
+    world.write("api.toml", &other.replace(&id(&new), &id(&api)));
+    assert_eq!(by_api.closed(), revoked);
+    is_refused(&world, "the old API key", &api);
 }

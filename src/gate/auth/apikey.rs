@@ -13,12 +13,10 @@ use super::AuthError;
 use super::files::{self, KeysError};
 use crate::clock::{SECOND, UnixNanos};
 use crate::limits::{KEYS_MAX, SUBJECT_BYTES};
-use crate::wire::grant::{Claims, Grant, Rights, Secret};
+use crate::wire::grant::{Claims, Grant, Rights, SEAL_BYTES, Seal, Secret};
 
 /// What an API key begins with; no token does.
 pub const PREFIX: &str = "bt_";
-
-const HASH_BYTES: usize = 32;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +39,8 @@ struct Entry {
 
 #[derive(Clone, Debug, PartialEq)]
 struct ApiKey {
-    hash: [u8; HASH_BYTES],
+    /// The SHA-256 of the key is its seal as well.
+    hash: [u8; SEAL_BYTES],
     subject: String,
     expires: Option<UnixNanos>,
     rights: Rights,
@@ -106,9 +105,9 @@ impl ApiKeys {
         self.all.iter().map(given).collect()
     }
 
-    /// Their ids.
-    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.all.keys().map(String::as_str)
+    /// Their ids, and which keys they are.
+    pub(super) fn seals(&self) -> impl Iterator<Item = (&str, Seal)> {
+        self.all.iter().map(|(id, key)| (id.as_str(), Seal(key.hash)))
     }
 }
 
@@ -122,6 +121,7 @@ impl ApiKey {
         Grant {
             subject: self.subject.clone(),
             key: id.to_owned(),
+            seal: Seal(self.hash),
             token: None,
             expires: self.expires,
             rights: self.rights.clone(),
@@ -159,9 +159,9 @@ pub(super) fn entry(
     toml::to_string(&File { key: vec![Entry { id, sha256, subject, expires, grant }] })
 }
 
-fn unhex(text: &str) -> Option<[u8; HASH_BYTES]> {
-    let mut bytes = [0; HASH_BYTES];
-    if text.len() != 2 * HASH_BYTES || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+fn unhex(text: &str) -> Option<[u8; SEAL_BYTES]> {
+    let mut bytes = [0; SEAL_BYTES];
+    if text.len() != 2 * SEAL_BYTES || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     for (n, byte) in bytes.iter_mut().enumerate() {

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse, ThumbprintHash,
+};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -15,6 +18,7 @@ use zeroize::Zeroizing;
 use super::files::{self, KeysError};
 use super::pem;
 use crate::limits::{KEYS_MAX, SUBJECT_BYTES};
+use crate::wire::grant::{SEAL_BYTES, Seal};
 
 /// Bytes of the secret of HS256, and of its greater siblings, at least (RFC 7518, 3.2).
 const SECRET_BYTES: [(Algorithm, usize); 3] =
@@ -26,6 +30,8 @@ pub struct Key {
     pub algorithm: Algorithm,
     /// The key itself.
     pub decoding: DecodingKey,
+    /// Which key it is.
+    pub seal: Seal,
 }
 
 impl fmt::Debug for Key {
@@ -119,9 +125,9 @@ impl Keys {
         self.all.get(kid)
     }
 
-    /// Their ids.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.all.keys().map(String::as_str)
+    /// Their ids, and which keys they are.
+    pub fn seals(&self) -> impl Iterator<Item = (&str, Seal)> {
+        self.all.iter().map(|(kid, key)| (kid.as_str(), key.seal))
     }
 }
 
@@ -145,7 +151,7 @@ fn of_entry(entry: Entry, path: &Path) -> Result<Key, String> {
         _ => DecodingKey::from_ed_der(&der),
     };
     parses(algorithm, &der)?;
-    Ok(Key { algorithm, decoding })
+    Ok(Key { algorithm, decoding, seal: seal(algorithm, &der) })
 }
 
 fn of_secret(algorithm: Algorithm, text: &str) -> Result<Key, String> {
@@ -153,7 +159,7 @@ fn of_secret(algorithm: Algorithm, text: &str) -> Result<Key, String> {
     let secret = Zeroizing::new(secret.map_err(|_| "its secret is not base64url".to_owned())?);
     long_enough(algorithm, secret.len())?;
     let decoding = DecodingKey::from_secret(&secret).map_err(|e| e.to_string())?;
-    Ok(Key { algorithm, decoding })
+    Ok(Key { algorithm, decoding, seal: seal(algorithm, &secret) })
 }
 
 fn of_jwk(jwk: &Jwk) -> Result<Key, String> {
@@ -183,7 +189,18 @@ fn of_jwk(jwk: &Jwk) -> Result<Key, String> {
         (AlgorithmFamily::Ec | AlgorithmFamily::Ed, Ok(key)) => parses(algorithm, key)?,
         _ => {}
     }
-    Ok(Key { algorithm, decoding })
+    let print = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())?;
+    Ok(Key { algorithm, decoding, seal: seal(algorithm, print.as_bytes()) })
+}
+
+/// What tells a key from another of the same id.
+fn seal(algorithm: Algorithm, material: &[u8]) -> Seal {
+    let mut context = Context::new(&SHA256);
+    context.update(format!("{algorithm:?} ").as_bytes());
+    context.update(material);
+    let mut seal = [0; SEAL_BYTES];
+    seal.copy_from_slice(context.finish().as_ref());
+    Seal(seal)
 }
 
 fn long_enough(algorithm: Algorithm, bytes: usize) -> Result<(), String> {

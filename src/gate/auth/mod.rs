@@ -165,8 +165,8 @@ fn read(options: &AuthOptions, before: &Known) -> Result<Known, KeysError> {
         None => Standing::default(),
     };
     standing.grants = api_keys.grants();
-    for id in keys.ids().chain(api_keys.ids()) {
-        if !standing.keys.insert(id.to_owned()) {
+    for (id, seal) in keys.seals().chain(api_keys.seals()) {
+        if standing.keys.insert(id.to_owned(), seal).is_some() {
             return Err(KeysError::Twice(id.to_owned()));
         }
     }

@@ -135,7 +135,7 @@ pub fn verify(
     check(&claims, expected, now)?;
     let expires = Some((claims.exp + TOKEN_LEEWAY.as_secs()).saturating_mul(SECOND));
     let (subject, token, rights) = (claims.sub, claims.jti, claims.broadtape.rights()?);
-    Ok(Grant { subject, key: kid, token, expires, rights })
+    Ok(Grant { subject, key: kid, seal: key.seal, token, expires, rights })
 }
 
 /// The key that a token names, and the algorithm.

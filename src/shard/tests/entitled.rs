@@ -12,7 +12,7 @@ use super::world::{Peer, SYMBOLS, World};
 use crate::shard::access::{Badge, Entry};
 use crate::shard::command::Command;
 use crate::wire::encoding::Encoding;
-use crate::wire::grant::{Grant, Rights, Scope, Standing};
+use crate::wire::grant::{Grant, Rights, Scope, Seal, Standing};
 use crate::wire::instrument::bit;
 use crate::wire::record::Schema;
 use crate::wire::symbols::{Pattern, Symbol};
@@ -110,7 +110,7 @@ struct Model {
 impl Model {
     fn new() -> Self {
         let world = World::new();
-        let keys = HashSet::from(["k".to_owned()]);
+        let keys = HashMap::from([("k".to_owned(), Seal::default())]);
         world.tell(Command::Review(Arc::new(Standing { keys, ..Standing::default() })));
         let symbols = SYMBOLS.iter().map(|symbol| (*symbol).to_owned()).collect();
         Self { world, clients: Vec::new(), symbols, waiting: Vec::new(), committed: 0 }
@@ -147,8 +147,8 @@ impl Model {
         });
         let mask = given.iter().fold(0, |mask, schema| mask | bit(*schema));
         let rights = Rights { schemas: mask, symbols: scope, ..Rights::default() };
-        let (subject, key) = ("s".to_owned(), "k".to_owned());
-        let grant = Arc::new(Grant { subject, key, token: None, expires: None, rights });
+        let (subject, key, seal) = ("s".to_owned(), "k".to_owned(), Seal::default());
+        let grant = Arc::new(Grant { subject, key, seal, token: None, expires: None, rights });
         let encoding = if json { Encoding::Json } else { Encoding::Dbn };
         let peer = self.world.attach_as(encoding, Entry::Known(Badge { grant, seat: None }));
         let (given, wishes, due) = ((given, symbols), Vec::new(), Vec::new());

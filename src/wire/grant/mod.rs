@@ -5,6 +5,7 @@
 
 mod claims;
 mod scope;
+mod seal;
 mod secret;
 mod standing;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use claims::{Claims, Depth, Names, RightsError, object};
 pub use scope::Scope;
+pub use seal::{SEAL_BYTES, Seal};
 pub use secret::Secret;
 pub use standing::Standing;
 
@@ -31,6 +33,8 @@ pub struct Grant {
     pub subject: String,
     /// The key that vouches for it: the `kid` of a token, the id of an API key.
     pub key: String,
+    /// Which key that is: its id may be another's by now.
+    pub seal: Seal,
     /// The token's own id (`jti`), where it has one.
     pub token: Option<String>,
     /// When it ends, ns; none where it ends with its key.

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Grant;
+use super::{Grant, Seal};
 
 /// The keys that are trusted, and what is revoked.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// Ids of keys.
-    pub keys: HashSet<String>,
+    /// Keys by their ids.
+    pub keys: HashMap<String, Seal>,
     /// Revoked ids of keys.
     pub revoked_keys: HashSet<String>,
     /// Revoked ids of tokens.
@@ -28,9 +28,11 @@ impl Standing {
     pub fn judge(&self, grant: &Grant) -> Result<(), &'static str> {
         let revoked = |token: &String| self.revoked_tokens.contains(token);
         let now = self.grants.get(&grant.key);
+        let key = self.keys.get(&grant.key);
         match () {
             () if self.revoked_keys.contains(&grant.key) => Err("its key is revoked"),
-            () if !self.keys.contains(&grant.key) => Err("its key is trusted no more"),
+            () if key.is_none() => Err("its key is trusted no more"),
+            () if key != Some(&grant.seal) => Err("its key has been replaced"),
             () if now.is_some_and(|now| now.subject != grant.subject) => {
                 Err("its key is another subject's now")
             }
@@ -49,18 +51,27 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::grant::Rights;
+    use crate::wire::grant::{Rights, SEAL_BYTES};
+
+    fn grant() -> Grant {
+        let (subject, key) = ("alice".to_owned(), "k1".to_owned());
+        let (seal, rights) = (Seal::default(), Rights::default());
+        Grant { subject, key, seal, token: None, expires: None, rights }
+    }
+
+    fn keys(seal: Seal) -> HashMap<String, Seal> {
+        HashMap::from([("k1".to_owned(), seal)])
+    }
 
     #[test]
     fn each_of_its_names_can_end_it() {
-        let (subject, key) = ("alice".to_owned(), "k1".to_owned());
-        let token = Some("t1".to_owned());
-        let grant = Grant { subject, key, token, expires: None, rights: Rights::default() };
+        let grant = Grant { token: Some("t1".to_owned()), ..grant() };
         let set = |name: &str| HashSet::from([name.to_owned()]);
-        let sound = Standing { keys: set("k1"), ..Standing::default() };
+        let sound = Standing { keys: keys(Seal::default()), ..Standing::default() };
         assert!(sound.judge(&grant).is_ok());
         assert!(Standing::default().judge(&grant).is_err());
         for revoked in [
+            Standing { keys: keys(Seal([1; SEAL_BYTES])), ..sound.clone() },
             Standing { revoked_keys: set("k1"), ..sound.clone() },
             Standing { revoked_tokens: set("t1"), ..sound.clone() },
             Standing { revoked_subjects: set("alice"), ..sound.clone() },
@@ -71,10 +82,9 @@ mod tests {
 
     #[test]
     fn what_an_api_key_gives_may_change_and_whose_it_is_may_not() {
-        let (subject, key) = ("alice".to_owned(), "k1".to_owned());
-        let grant = Grant { subject, key, token: None, expires: None, rights: Rights::default() };
+        let grant = grant();
         let now = |grant: Grant| Standing {
-            keys: HashSet::from(["k1".to_owned()]),
+            keys: keys(Seal::default()),
             grants: HashMap::from([("k1".to_owned(), Arc::new(grant))]),
             ..Standing::default()
         };

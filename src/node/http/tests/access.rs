@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::wire::grant::Scope;
+use crate::wire::grant::{Scope, Seal};
 use crate::wire::symbols::Symbol;
 
 fn granted(rights: Rights) -> Option<Access> {
-    let (subject, key) = ("alice".to_owned(), "k".to_owned());
-    Some(Access::Granted(Arc::new(Grant { subject, key, token: None, expires: None, rights })))
+    let (subject, key, seal) = ("alice".to_owned(), "k".to_owned(), Seal::default());
+    let grant = Grant { subject, key, seal, token: None, expires: None, rights };
+    Some(Access::Granted(Arc::new(grant)))
 }
 
 async fn status_of(target: &str, access: Option<Access>) -> u16 {
