@@ -10,10 +10,11 @@ use hyper::StatusCode;
 use hyper::header::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::admission::{Admission, AdmissionRules, Counted, OfAll, OnTheWay, Turned, Visit};
+use super::exchange::Reviews;
 use super::forwarded;
 use super::handshake::Refusal;
 use super::networks::Networks;
@@ -91,6 +92,8 @@ pub struct Door {
     pub(super) security: Arc<Security>,
     /// Connections that are told why they don't come in.
     farewells: Arc<Semaphore>,
+    /// Told when those who were let in have to be looked at again.
+    reviews: watch::Sender<()>,
 }
 
 impl Door {
@@ -99,15 +102,27 @@ impl Door {
         let DoorRules { admission, trusted, proxy_protocol, sites } = rules;
         let admission = Admission::new(admission, connections);
         let farewells = Arc::new(Semaphore::new(FAREWELLS));
-        Self { admission, trusted, proxy_protocol, sites, security, farewells }
+        let (reviews, _) = watch::channel(());
+        Self { admission, trusted, proxy_protocol, sites, security, farewells, reviews }
     }
 
     /// Denies these from now on, besides those of the rules. What it returns says of an address
     /// that was let in before whether it would be now.
     pub fn deny(&self, networks: Arc<Networks>) -> Denied {
         self.admission.deny(networks.clone());
+        self.review();
         let trusted = self.trusted.clone();
         Arc::new(move |address| networks.contains(address) && !trusted.contains(address))
+    }
+
+    /// Looks again at those whose requests are answered now: lists or keys have changed.
+    pub fn review(&self) {
+        self.reviews.send_replace(());
+    }
+
+    /// Hears of each such look from now on.
+    pub(super) fn reviews(&self) -> Reviews {
+        self.reviews.subscribe()
     }
 
     /// Do the lists let somebody in? A trusted proxy they do.

@@ -8,6 +8,7 @@ pub mod auth;
 mod body;
 mod door;
 mod entrance;
+mod exchange;
 mod forwarded;
 pub mod handshake;
 pub mod journal;
@@ -25,7 +26,6 @@ pub use names::Names;
 pub use networks::{Networks, NotANetwork};
 pub use site::{NotASite, Sites};
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -37,20 +37,15 @@ use std::time::{Duration, Instant};
 use fastwebsockets::upgrade::UpgradeFut;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::{
-    ACCEPT_PAUSE, GATE_CONNECTIONS, HTTP_LIFE, HTTP_STALL, HTTP_WRITE, LISTEN_BACKLOG,
-    REQUEST_HEAD_MAX, REQUEST_HEADERS_MAX,
-};
+use crate::limits::{ACCEPT_PAUSE, GATE_CONNECTIONS, LISTEN_BACKLOG};
 use crate::shard::access::Entry;
 use crate::shard::command::{Arrival, Mailbox, Pass, Speech};
 use crate::socket;
@@ -58,9 +53,9 @@ use crate::wire::close::CloseReason;
 use crate::wire::grant::Access;
 use admission::Visit;
 use auth::Authority;
-use body::Taken;
 pub use body::{Body, Pieces};
 use door::Admitted;
+use exchange::Asker;
 use handshake::{Refusal, Shut, Verdict};
 use journal::Opening;
 use names::{Holder, Owner};
@@ -153,6 +148,7 @@ struct Guest {
     /// Where it has come.
     local: SocketAddr,
     admitted: Arc<Admitted>,
+    asker: Arc<Asker>,
 }
 
 /// What a request wants that is right.
@@ -257,13 +253,15 @@ impl<P: Pages> Gate<P> {
             self.refusals.turned.fetch_add(1, Relaxed);
             return;
         };
+        let reviews = self.door.reviews();
         match self.door.admit(&caller) {
             Ok((admitted, waits)) => {
                 if let Ok(local) = stream.local_addr()
                     && let Some(stream) = self.secure(stream, &caller, until).await
                 {
-                    let guest = Guest { caller, local, admitted: Arc::new(admitted) };
-                    self.serve(stream, guest, waiting, until).await;
+                    let (admitted, asker) = (Arc::new(admitted), Arc::default());
+                    let guest = Guest { caller, local, admitted, asker };
+                    self.serve(stream, guest, waiting, until, reviews).await;
                 }
                 drop((waits, place));
             }
@@ -276,48 +274,6 @@ impl<P: Pages> Gate<P> {
                     self.door.send_away(stream, turned).await;
                 }
             }
-        }
-    }
-
-    /// Answers the requests of one connection; a handshake is the last of them.
-    async fn serve(self: Arc<Self>, stream: Wire, guest: Guest, waiting: Waiting, until: Instant) {
-        let (gate, caller) = (self.clone(), guest.caller);
-        // It waits for its first answer; one that streams, until a shard has it.
-        let (first, taken) = (Cell::new(Some(waiting)), Arc::new(Taken::default()));
-        let counter = taken.clone();
-        let service = service_fn(move |request| {
-            let (gate, guest) = (gate.clone(), guest.clone());
-            let (waiting, counter) = (first.take(), counter.clone());
-            async move {
-                let answer = gate.answer(request, guest, waiting).await;
-                Ok::<_, Infallible>(answer.map(|body| body.counted(&counter)))
-            }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(until.saturating_duration_since(Instant::now()))
-            .max_buf_size(REQUEST_HEAD_MAX)
-            .max_headers(REQUEST_HEADERS_MAX)
-            .serve_connection(TokioIo::new(Strict::new(stream)), service)
-            .with_upgrades();
-        tokio::pin!(connection);
-        let mut life = HTTP_LIFE;
-        let served = loop {
-            match timeout(life, connection.as_mut()).await {
-                Ok(served) => break served,
-                // A download takes as long as its client takes it.
-                Err(_) if taken.has_grown() => life = HTTP_STALL,
-                Err(_) => {
-                    connection.as_mut().graceful_shutdown();
-                    break timeout(HTTP_WRITE, connection).await.unwrap_or(Ok(()));
-                }
-            }
-        };
-        if let Err(error) = served {
-            if error.is_timeout() {
-                self.refusals.timeout.fetch_add(1, Relaxed);
-            }
-            tracing::debug!(peer = %caller, %error, "http connection ended");
         }
     }
 
@@ -343,6 +299,7 @@ impl<P: Pages> Gate<P> {
     ) -> Response<Body> {
         match self.judge(&request, &mut guest) {
             Ok(Wish::Page(access)) => {
+                guest.asker.is(guest.caller, access.clone());
                 request.extensions_mut().insert(access);
                 let unread = !request.body().is_end_stream();
                 let mut response = self.pages.answer(request.map(|_| ()), &guest.caller).await;

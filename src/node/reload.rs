@@ -125,6 +125,7 @@ impl Watch {
             && self.keys.are_due(told, 0)
             && let Some(standing) = authority.reload()
         {
+            doors.iter().for_each(|door| door.review());
             notices.owe(shards, &Notice::Standing(standing));
         }
         // Whoever exchanges these does so one by one.

@@ -1,11 +1,13 @@
 //! A live connection: its token expires, is refreshed, is revoked; and who says nothing is sent
 //! away.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, PATIENCE};
+use crate::client::{Client, PATIENCE, page};
 use crate::program::{broadtape, succeed};
 use crate::world::{World, all, now};
 
@@ -112,14 +114,19 @@ fn who_is_given_nothing_of_what_it_asked_for_is_sent_away() {
     idle.granted("subscribe", bbo);
 }
 
-#[test]
-fn what_an_api_key_gives_may_change_while_it_is_used() {
-    let mut world = World::without_server();
+/// A key of bob's that gives this of all symbols, and the file that it stands in.
+fn api_key(world: &World, gives: &[&str]) -> (String, String) {
     let file = world.path("api.toml");
     let mut made = broadtape();
     made.args(["token", "api-key"]).arg(&file).args(["--subject", "bob", "--symbols", "*"]);
-    let key = succeed(made.args(["--schemas", "trades,mbp-1"])).trim().to_owned();
-    let entry = std::fs::read_to_string(&file).unwrap();
+    let key = succeed(made.args(gives)).trim().to_owned();
+    (key, std::fs::read_to_string(&file).unwrap())
+}
+
+#[test]
+fn what_an_api_key_gives_may_change_while_it_is_used() {
+    let mut world = World::without_server();
+    let (key, entry) = api_key(&world, &["--schemas", "trades,mbp-1"]);
     let schemas = entry.lines().find(|line| line.starts_with("schemas")).unwrap().to_owned();
     world.start(&[]);
     let mut client = Client::connect(world.server(), Some(&key));
@@ -164,6 +171,53 @@ fn what_is_revoked_ends_at_once_and_does_not_come_back() {
         let mut again = Client::connect(world.server(), None);
         assert_eq!(again.refused("auth", json!({"token": token})).0, 402, "{what}");
     }
+}
+
+/// Begins to take a download with this token, and takes no more of it.
+fn begin_download(world: &World, token: &str) -> TcpStream {
+    let host = &world.server().address;
+    let path = "/v1/recordings/big.dbn";
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    let begun = Instant::now();
+    loop {
+        let mut stream = TcpStream::connect(host).unwrap();
+        write!(stream, "{request}authorization: Bearer {token}\r\n\r\n").unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        if status.ends_with(b"200") {
+            return stream;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{}", String::from_utf8_lossy(&status));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_download_ends_with_what_gave_it() {
+    let mut world = World::without_server();
+    let recordings = tempfile::TempDir::new().unwrap();
+    let large = ["simulate", "--rate", "50000", "--for", "5s", "-o"];
+    succeed(broadtape().args(large).arg(recordings.path().join("big.dbn")));
+    let (key, entry) = api_key(&world, &["--schemas", "*", "--history", "all", "--replay"]);
+    world.start(&["--recordings", recordings.path().to_str().unwrap()]);
+    let [alice, carol] = ["alice", "carol"].map(|name| world.token(name, all()));
+    let [mut revoked, mut less, mut other] =
+        [&alice, &key, &carol].map(|token| begin_download(&world, token));
+    world.write("revoked", "sub alice\n");
+    world.write("api.toml", &entry.replace("replay = true", "replay = false"));
+    let admin = world.token("operator", json!({"admin": true}));
+    let ended = "broadtape_security_events_total{event=\"auth_failed\"} 2\n";
+    let begun = Instant::now();
+    while !page(world.server(), "/metrics", Some(&admin)).1.contains(ended) {
+        assert!(begun.elapsed() < PATIENCE, "they are not ended, or not counted");
+    }
+    let whole = |stream: &mut TcpStream| {
+        let mut bytes = Vec::new();
+        // A reset is an end as well.
+        let _ = stream.read_to_end(&mut bytes);
+        bytes.ends_with(b"\r\n0\r\n\r\n")
+    };
+    assert!(!whole(&mut revoked) && !whole(&mut less) && whole(&mut other));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //! there are no limits per address.
 
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
-use crate::front::{Front, get, head, rest, status};
+use crate::front::{Front, PATIENCE, get, head, metric, rest, status};
 
 /// From this address, by a PROXY header.
 pub(crate) fn from(address: &str, bytes: &str) -> String {
@@ -33,7 +34,17 @@ fn page(front: &Front, path: &str) -> String {
 
 fn events(front: &Front, event: &str) -> f64 {
     let label = format!("{{event=\"{event}\"}}");
-    crate::front::metric(&page(front, "/metrics"), "broadtape_security_events_total", &label)
+    metric(&page(front, "/metrics"), "broadtape_security_events_total", &label)
+}
+
+/// Waits until something is so.
+#[track_caller]
+fn until(so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < PATIENCE, "it does not become so");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
@@ -50,11 +61,7 @@ fn an_address_has_as_many_as_it_may_under_eight_at_once() {
     // Another one is not concerned, and who leaves makes room.
     assert!(open(&front, "203.0.113.8").is_ok());
     drop(streams);
-    let begun = std::time::Instant::now();
-    while open(&front, "203.0.113.7").is_err() {
-        assert!(begun.elapsed() < crate::front::PATIENCE, "what has ended still counts");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    until(|| open(&front, "203.0.113.7").is_ok());
 }
 
 #[test]
@@ -118,9 +125,9 @@ fn a_server_takes_as_many_as_it_may() {
     assert_eq!(status(&refused), 503, "{refused}");
     assert!(refused.contains("retry-after: 5\r\n") && refused.contains("connection_limit"));
     drop(streams);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while status(&front.answer(get("/healthz", front.address()))) != 200 {
-        assert!(begun.elapsed() < crate::front::PATIENCE, "what has ended still counts");
+        assert!(begun.elapsed() < PATIENCE, "what has ended still counts");
     }
 }
 
@@ -167,7 +174,7 @@ fn who_is_denied_meanwhile_has_to_go() {
     }
     let closed = || {
         let page = page(&front, "/metrics");
-        crate::front::metric(&page, "broadtape_closes_total", "reason=\"denied\"")
+        metric(&page, "broadtape_closes_total", "reason=\"denied\"")
     };
     assert_eq!(closed(), 3.0);
     assert_eq!(open(&front, "203.0.113.7").err(), Some(0));
@@ -185,4 +192,73 @@ fn who_is_denied_meanwhile_has_to_go() {
     std::fs::write(&path, "192.0.2.0/24\nnonsense\n").unwrap();
     front.program.hang_up();
     assert!(open(&front, "192.0.2.1").is_ok());
+}
+
+/// A folder with a recording that no buffers of a connection hold.
+fn large_recording() -> tempfile::TempDir {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("big.dbn");
+    let mut simulate = crate::program::broadtape();
+    simulate.args(["simulate", "--rate=50000", "--for=5s", "-o"]).arg(file);
+    crate::program::succeed(&mut simulate);
+    folder
+}
+
+/// Begins to take what is answered to a request, and takes no more of it.
+fn begin(front: &Front, request: &str) -> TcpStream {
+    let begun = Instant::now();
+    loop {
+        let mut stream = front.say(request);
+        let head = head(&mut stream);
+        if status(&head) == 200 {
+            return stream;
+        }
+        // The recording is being looked at.
+        assert!(matches!(status(&head), 404 | 409), "{head}");
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const DOWNLOAD: &str = "/v1/recordings/big.dbn";
+/// What ends an answer that is whole.
+const END: &str = "\r\n0\r\n\r\n";
+
+#[test]
+fn what_the_denied_are_being_sent_is_broken_off() {
+    let (recordings, lists) = (large_recording(), tempfile::TempDir::new().unwrap());
+    let path = lists.path().join("denied");
+    std::fs::write(&path, "").unwrap();
+    let [recordings, denied] = [recordings.path(), &path].map(|path| path.display().to_string());
+    let options = ["--deny-file", &denied, "--recordings", &recordings];
+    let front = proxied(&options);
+    let download = get(DOWNLOAD, front.address());
+    let [mut denied, mut other] =
+        ["203.0.113.7", "192.0.2.1"].map(|address| begin(&front, &from(address, &download)));
+    // One who has been answered, and whose connection is kept.
+    let kept = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", front.address());
+    let mut idle = begin(&front, &from("203.0.113.8", &kept));
+    std::fs::write(&path, "203.0.113.0/24\n").unwrap();
+    let metric = |name: &str, label: &str| metric(&page(&front, "/metrics"), name, label);
+    until(|| events(&front, "denied") == 2.0);
+    assert!(!rest(&mut denied).ends_with(END), "it is not whole");
+    assert_eq!(rest(&mut idle), "ok\n");
+    assert!(rest(&mut other).ends_with(END), "it is whole");
+    assert_eq!(metric("broadtape_gate_refused_total", "not_admitted"), 2.0);
+    until(|| metric("broadtape_downloads_broken_total", "") == 1.0);
+
+    // The same, where a header says for whom the proxy asks; the proxy itself stays.
+    std::fs::write(&path, "").unwrap();
+    let front = Front::start(&[&options[..], &["--trusted-proxies", "127.0.0.1"]].concat());
+    let asked = |address: &str, path: &str| {
+        let host = front.address();
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: {address}\r\n\r\n")
+    };
+    let mut denied = begin(&front, &asked("203.0.113.7", DOWNLOAD));
+    let mut other = begin(&front, &asked("192.0.2.1", "/healthz"));
+    std::fs::write(&path, "203.0.113.0/24\n").unwrap();
+    until(|| front.events("denied") == 1.0);
+    assert!(!rest(&mut denied).ends_with(END), "it is not whole");
+    std::io::Write::write_all(&mut other, asked("192.0.2.1", "/healthz").as_bytes()).unwrap();
+    assert!(head(&mut other).contains("HTTP/1.1 200 OK\r\n"));
 }
