@@ -90,6 +90,8 @@ pub const ECHO_MESSAGE_MAX: usize = 16 << 20;
 pub const WS_CONTROL_MAX: usize = 125;
 /// Client messages a second, sustained (default).
 pub const CLIENT_RATE: u32 = 20;
+/// Bytes of a client's requests that wait until its connection is live; a single one may be longer.
+pub const DEFERRED_BYTES: usize = 64 << 10;
 /// Client messages at once (default).
 pub const CLIENT_BURST: u32 = 50;
 /// Symbols in one subscribe request (default).

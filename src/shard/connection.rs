@@ -1,6 +1,5 @@
 //! One connection: its socket, where it stands, and what its subscriptions have counted together.
 
-use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -16,6 +15,7 @@ use crate::shard::audiences::Audiences;
 use crate::shard::cache::{self, Key};
 use crate::shard::catchup::Located;
 use crate::shard::command::{Pass, Speech};
+use crate::shard::deferred::Deferred;
 use crate::shard::departure::Ending;
 use crate::shard::interest::Interest;
 use crate::shard::joining::Joining;
@@ -126,8 +126,8 @@ pub struct Connection {
     pub bytes: u64,
     /// The id the next subscription gets.
     pub next_id: u32,
-    /// Requests that have to wait until it is live, and when they came.
-    pub deferred: VecDeque<(Request, UnixNanos)>,
+    /// Requests that have to wait until it is live.
+    pub deferred: Deferred,
     /// The position that its next request wants to start from, while that is looked for.
     pub located: Option<Box<Located>>,
     /// Its replay.
@@ -183,7 +183,7 @@ impl Connection {
             records_base: 0,
             bytes: 0,
             next_id: 1,
-            deferred: VecDeque::new(),
+            deferred: Deferred::default(),
             located: None,
             replay: None,
             opening: None,

@@ -22,6 +22,7 @@ pub mod changed;
 pub mod command;
 pub mod connection;
 pub mod course;
+pub mod deferred;
 mod delayed;
 pub mod departure;
 pub mod encode;

@@ -11,6 +11,7 @@ use crate::limits::{IMAGES_MAX, INSTRUMENTS_SHOWN, SUBSCRIPTIONS_MAX};
 use crate::shard::Shard;
 use crate::shard::catalog::Rejected;
 use crate::shard::course::Course;
+use crate::shard::deferred::Waiting;
 use crate::shard::entitle;
 use crate::shard::interest::Interest;
 use crate::shard::joining::{Joining, Snapshot};
@@ -77,35 +78,36 @@ impl<E: Engine> Shard<E> {
             Method::Replay(_) | Method::Control { .. } => connection.opening.is_some(),
             Method::Subscriptions { .. } | Method::Ping { .. } | Method::Auth { .. } => false,
         };
-        if waits {
-            if connection.deferred.len() < self.limits.burst as usize {
-                return connection.deferred.push_back((request, time_in));
-            }
-            let words =
-                format!("{} requests wait already: first read on", connection.deferred.len());
-            let error = ControlError::new(ErrorCode::TooManyRequests, words);
+        let bytes = text.len();
+        let deferred = &mut connection.deferred;
+        if waits && let Err(error) = deferred.admit(bytes, self.limits.burst as usize) {
             return self.refuse(token, &request, time_in, &error);
         }
-        self.grant(token, &request, time_in, now);
+        let waiting = Waiting { request, time_in, bytes };
+        match waits {
+            true => deferred.push(waiting),
+            false => self.grant(token, waiting, now),
+        }
     }
 
     /// Grants the requests that waited for a connection to be live.
     pub(super) fn grant_deferred(&mut self, token: u32, now: Now) {
         while let connection = &mut self.connections[token as usize]
             && !connection.is_occupied()
-            && let Some((request, time_in)) = connection.deferred.pop_front()
+            && let Some(waiting) = connection.deferred.pop()
         {
-            self.grant(token, &request, time_in, now);
+            self.grant(token, waiting, now);
         }
     }
 
-    fn grant(&mut self, token: u32, request: &Request, time_in: UnixNanos, now: Now) {
-        if let Method::Subscribe { wishes, .. } = &request.method
+    fn grant(&mut self, token: u32, waiting: Waiting, now: Now) {
+        if let Method::Subscribe { wishes, .. } = &waiting.request.method
             && self.locate(token, wishes)
         {
-            let connection = &mut self.connections[token as usize];
-            return connection.deferred.push_front((request.clone(), time_in));
+            return self.connections[token as usize].deferred.put_back(waiting);
         }
+        let Waiting { request, time_in, .. } = &waiting;
+        let time_in = *time_in;
         let granted = match &request.method {
             Method::Subscribe { wishes, as_list } => {
                 self.subscribe(token, request, wishes, *as_list, time_in, now)

@@ -13,16 +13,20 @@ use crate::witness::Witness;
 /// What an attack may make the server hold at most, MiB; one more for each client beyond the usual.
 const MOST: u64 = 48;
 
-#[allow(clippy::print_stdout, reason = "the figures are for the reader of the log")]
-/// Runs an attack by several clients at once beside a witness; says what memory it took.
+/// Runs an attack on a server of its own.
 fn attack(what: &str, more: &[&str], clients: usize, attack: impl Fn(&mut Raw)) {
-    let server = Server::start(more);
-    let witness = Witness::start(&server);
+    attack_on(&Server::start(more), what, clients, attack);
+}
+
+/// Runs an attack by several clients at once beside a witness; says what memory it took.
+#[allow(clippy::print_stdout, reason = "the figures are for the reader of the log")]
+fn attack_on(server: &Server, what: &str, clients: usize, attack: impl Fn(&mut Raw)) {
+    let witness = Witness::start(server);
     let (before, descriptors) = (server.memory(), server.descriptors());
     let mut most = before;
     let mut all: Vec<Raw> = (0..clients * scale())
         .map(|_| {
-            let mut raw = Raw::open(&server, "json");
+            let mut raw = Raw::open(server, "json");
             attack(&mut raw);
             most = most.max(server.memory());
             raw
@@ -91,6 +95,28 @@ fn of_a_million_subscriptions_some_are_granted() {
     let requests = frame(0x81, request.as_bytes()).repeat(1_000);
     let rates = ["--message-rate", "1000000", "--message-burst", "1000000"];
     attack("1,000,000 subscribe requests", &rates, 2, |raw| pour(raw, &requests, 1_000));
+}
+
+#[test]
+fn requests_that_wait_for_their_connection_to_be_live_are_bounded() {
+    let rates = ["--rate", "20000", "--message-rate", "1000000", "--message-burst", "1000000"];
+    let server = Server::start(&rates);
+    // More than a socket and a queue hold: who does not read it stays on its way to the live ones.
+    server.wait_until("records are kept", |server| {
+        server.metric("broadtape_published_records_total", "") > 60_000.0
+    });
+    let schemas = ["trades", "mbp-1"];
+    let all = json!({"schema": schemas, "symbols": "*", "from": {"time": "0"}});
+    let again = json!({"id": 1, "method": "subscribe", "params": all}).to_string();
+    let again = frame(0x81, again.as_bytes());
+    let symbols = vec!["S".repeat(50); 1_000];
+    let params = json!({"schema": "trades", "symbols": symbols});
+    let waits = json!({"id": 2, "method": "unsubscribe", "params": params}).to_string();
+    let waits = frame(0x81, waits.as_bytes());
+    attack_on(&server, "51 MiB of requests behind what is not read", 2, |raw| {
+        pour(raw, &again, 1);
+        pour(raw, &waits, 1_000);
+    });
 }
 
 /// A market that leaves little to share.
