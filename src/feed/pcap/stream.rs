@@ -322,6 +322,15 @@ mod tests {
     }
 
     #[test]
+    fn as_many_may_be_missing_as_there_are_numbers() {
+        let packet = |time, session, number| (time, 1, mold(session, number, &[vec![1]]));
+        let sessions = [b"MONDAY    ", b"TUESDAY   "];
+        let packets = sessions.map(|s| [packet(1, s, 1), packet(2, s, u64::MAX - 1)]).concat();
+        let (numbers, tally) = read(Framing::Mold, &[&packets]);
+        assert_eq!((numbers.len(), tally.found(GAPS)), (4, u64::MAX));
+    }
+
+    #[test]
     fn lines_may_lie_in_files_of_their_own() {
         let a = [cme(1, 1), cme(3, 2), cme(9, 4)];
         let b = [cme(2, 1), cme(2, 2), cme(5, 3), cme(4, 4)];

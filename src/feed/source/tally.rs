@@ -53,7 +53,8 @@ impl Tally {
             self.findings.len() - 1
         });
         let finding = &mut self.findings[at];
-        finding.count += count;
+        // A packet may claim any number, and what lies before it be missing.
+        finding.count = finding.count.saturating_add(count);
         if finding.places.len() < FINDINGS_SHOWN {
             finding.places.push(place());
         }
