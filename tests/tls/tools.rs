@@ -135,18 +135,46 @@ fn who_is_not_trusted_is_told_apart_and_what_would_be_right() {
 
 #[test]
 fn a_server_that_wants_a_certificate_of_its_clients_says_so() {
+    let server = selective();
+    let words = "it lets in only who has a certificate (tls_client_ca); write --tls-cert FILE";
+    refused(&server.program.url(), &["--tls-insecure"], 1, words);
+}
+
+/// A server that lets in only whom its own authority vouches for.
+fn selective() -> Server {
     let authority = Authority::new("ours");
     let pem = authority.pem.clone();
-    let server = Server::start_with(
-        authority,
-        |folder| {
-            let path = write(folder.path(), "clients.crt", &pem);
-            vec!["--tls-client-ca".to_owned(), path]
-        },
-        &[],
-    );
-    let words = "it lets in only who has a certificate (tls_client_ca)";
-    refused(&server.program.url(), &["--tls-insecure"], 1, words);
+    let demands = |folder: &TempDir| {
+        vec!["--tls-client-ca".to_owned(), write(folder.path(), "clients.crt", &pem)]
+    };
+    Server::start_with(authority, demands, &[])
+}
+
+#[test]
+fn who_has_a_certificate_shows_it() {
+    let server = selective();
+    let (url, folder) = (server.program.url(), server.folder.path());
+    let authority = write(folder, "authority.crt", &server.authority.pem);
+    let [certificate, key] = server.authority.issue(&["trader"]).write(folder, "trader");
+    let own = ["--tls-ca", &authority, "--tls-cert", &certificate, "--tls-key", &key];
+    for more in [&["-c", "2", "--churn", "20"][..], &["-c", "1", "--spin"]] {
+        let (_, report) = measured(&url, &[more, &own].concat());
+        assert!(report["records"].as_u64().unwrap() > 0 && report["lost"] == 0, "{report}");
+    }
+    exited(&tool(&[&["watch", &url, "all", "-n", "1"][..], &own].concat()), 0);
+
+    let other = Authority::new("other").issue(&["trader"]).write(folder, "other");
+    let shows = |certificate, key| ["--tls-insecure", "--tls-cert", certificate, "--tls-key", key];
+    let words = "it does not accept the certificate of --tls-cert (received fatal alert: ";
+    refused(&url, &shows(&other[0], &other[1]), 1, words);
+    let words = format!("--tls-key {} does not go with --tls-cert {certificate}: ", other[1]);
+    refused(&url, &shows(&certificate, &other[1]), 1, &words);
+    refused(&url, &shows(&key, &key), 1, &format!("--tls-cert {key}: it holds no certificate"));
+    let words = format!("--tls-key {certificate}: it holds no private key");
+    refused(&url, &shows(&certificate, &certificate), 1, &words);
+    refused(&url, &shows("/nowhere.crt", &key), 1, "--tls-cert /nowhere.crt: No such file");
+    refused(&url, &["--tls-cert", &certificate], 2, "--tls-key <FILE>");
+    refused(&url, &["--tls-key", &key], 2, "--tls-cert <FILE>");
 }
 
 #[test]
@@ -159,4 +187,6 @@ fn plain_and_encrypted_servers_are_told_apart() {
     refused(&ws, &[], 1, "it speaks TLS; write wss://");
     refused(&ws, &["--tls-insecure"], 2, "--tls-insecure is for wss:// and https://");
     refused(&ws, &["--tls-ca", "x"], 2, "--tls-ca is for wss:// and https://");
+    let shown = ["--tls-cert", "x", "--tls-key", "x"];
+    refused(&ws, &shown, 2, "--tls-cert is for wss:// and https://");
 }

@@ -1,16 +1,16 @@
-//! TLS towards a server: whom our tools trust, and what would be right where they don't.
+//! TLS towards a server: whom our tools trust, who they are, and what would be right where they
+//! don't get on.
 
 mod anybody;
+mod files;
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, RootCertStore,
 };
@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use self::anybody::Anybody;
-use crate::limits::PEM_BYTES_MAX;
+use self::files::Pem;
 
 /// The protocol inside.
 const ALPN: &[u8] = b"http/1.1";
@@ -34,13 +34,22 @@ pub(crate) struct TlsArgs {
     /// With wss:// and https://, trust whoever answers: for trying it out
     #[arg(long)]
     tls_insecure: bool,
+    /// The certificate to show to a server that asks for one, PEM; those between it and an
+    /// authority may stand behind it
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of that certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
-/// Why nobody can be trusted.
+/// Why nobody can be trusted, or nothing be shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TrustError {
-    #[error("--tls-ca {path}: {reason}")]
-    Authorities { path: String, reason: String },
+    #[error("{flag} {path}: {reason}")]
+    File { flag: &'static str, path: String, reason: String },
+    #[error("--tls-key {key} does not go with --tls-cert {certificate}: {reason}")]
+    Mismatch { certificate: String, key: String, reason: Error },
     #[error(
         "this system has no authorities{reasons}; write --tls-ca FILE with the server's, or to \
          try it out --tls-insecure"
@@ -62,14 +71,15 @@ impl TlsArgs {
 
     /// The flag that was given, where one was.
     pub(super) fn flag(&self) -> Option<&'static str> {
-        match (&self.tls_ca, self.tls_insecure) {
-            (Some(_), _) => Some("--tls-ca"),
-            (None, true) => Some("--tls-insecure"),
-            (None, false) => None,
+        match () {
+            () if self.tls_ca.is_some() => Some("--tls-ca"),
+            () if self.tls_insecure => Some("--tls-insecure"),
+            () if self.tls_cert.is_some() => Some("--tls-cert"),
+            () => None,
         }
     }
 
-    /// Who is trusted.
+    /// Who is trusted, and what is shown.
     fn config(&self) -> Result<ClientConfig, TrustError> {
         let provider = Arc::new(default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -78,10 +88,22 @@ impl TlsArgs {
             (true, _) => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(Anybody::new(provider))),
-            (false, Some(path)) => builder.with_root_certificates(authorities(path)?),
+            (false, Some(path)) => {
+                let file = Pem { flag: "--tls-ca", path };
+                builder.with_root_certificates(file.authorities()?)
+            }
             (false, None) => builder.with_root_certificates(of_system()?),
         };
-        let mut config = builder.with_no_client_auth();
+        let mut config = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                let chain = Pem { flag: "--tls-cert", path: certificate }.chain()?;
+                let der = Pem { flag: "--tls-key", path: key }.key()?;
+                let shown = builder.with_client_auth_cert(chain, der);
+                let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+                shown.map_err(|reason| TrustError::Mismatch { certificate, key, reason })?
+            }
+            _ => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Connections of a bench stand for clients of their own: none knows a ticket of another's.
         config.resumption = Resumption::disabled();
@@ -134,28 +156,6 @@ impl Tls {
     }
 }
 
-/// The authorities of a file.
-fn authorities(path: &Path) -> Result<RootCertStore, TrustError> {
-    let wrong = |reason| TrustError::Authorities { path: path.display().to_string(), reason };
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|f| f.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes));
-    read.map_err(|error| wrong(error.to_string()))?;
-    if bytes.len() as u64 > PEM_BYTES_MAX {
-        return Err(wrong(format!("it is larger than {PEM_BYTES_MAX} bytes")));
-    }
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong(
-            "it holds no certificate; it has to hold an authority's, PEM".to_owned(),
-        ));
-    }
-    Ok(roots)
-}
-
 /// The authorities that the system trusts; SSL_CERT_FILE and SSL_CERT_DIR name others.
 fn of_system() -> Result<RootCertStore, TrustError> {
     let found = rustls_native_certs::load_native_certs();
@@ -201,26 +201,47 @@ pub(crate) fn explain(error: &Error) -> String {
             format!("it does not speak TLS ({error}); write ws:// or http://")
         }
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "it lets in only who has a certificate (tls_client_ca), and this tool has none"
+            "it lets in only who has a certificate (tls_client_ca); write --tls-cert FILE and \
+             --tls-key FILE with yours"
                 .to_owned()
+        }
+        Error::AlertReceived(alert) if refuses_certificate(*alert) => {
+            format!("it does not accept the certificate of --tls-cert ({error})")
         }
         _ => error.to_string(),
     }
 }
 
+/// Does an alert say that what was shown counts for nothing?
+const fn refuses_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn args(tls_ca: Option<&Path>) -> TlsArgs {
-        TlsArgs { tls_ca: tls_ca.map(Path::to_owned), tls_insecure: false }
+        let tls_ca = tls_ca.map(Path::to_owned);
+        TlsArgs { tls_ca, tls_insecure: false, tls_cert: None, tls_key: None }
     }
 
     #[test]
     fn nobody_is_trusted_before_it_is_said_who() {
         let tls = Tls::new("localhost").unwrap();
         assert!(tls.session().is_err());
-        let anybody = TlsArgs { tls_ca: None, tls_insecure: true };
+        let anybody = TlsArgs { tls_insecure: true, ..args(None) };
         assert!(tls.trusting(&anybody).unwrap().session().is_ok());
         assert!(anybody.warning().is_some() && args(None).warning().is_none());
     }
