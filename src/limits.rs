@@ -260,6 +260,8 @@ pub const LINGER: Duration = Duration::from_secs(1);
 /// How long a client that is told to go has to take its farewell: who is told that it was slow may
 /// not be reading just then.
 pub const FAREWELL: Duration = Duration::from_secs(10);
+/// How long the end of the program waits for shards to cut their connections off.
+pub const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// Time that a drain takes for each connection, where its window is long enough.
 pub const DRAIN_PER_CONNECTION: Duration = Duration::from_millis(5);
 /// Window over which connections are closed on SIGTERM (default).

@@ -50,6 +50,14 @@ pub fn say_departures(departures: &Departures) {
     }
 }
 
+/// Says how many streams end without a line of their own, where there are any: their shard hangs,
+/// or they came to it when it had ended.
+pub fn say_unheard(unsaid: usize) {
+    if unsaid > 0 {
+        tracing::warn!(target: "access", unsaid, "more are cut off: their shard does not answer");
+    }
+}
+
 fn say(departure: &Departure) {
     let Departure { session, since, until, records, bytes, ending, .. } = *departure;
     let (peer, via) = (display(departure.peer), via(departure.via));

@@ -34,7 +34,7 @@ use crate::gate::auth::Authority;
 use crate::gate::auth::files::KeysError;
 use crate::gate::tls::{Tls, TlsError};
 use crate::gate::{Gate, journal};
-use crate::limits::{DRAIN_PER_CONNECTION, WATCH};
+use crate::limits::{DRAIN_PER_CONNECTION, STOP_PATIENCE, WATCH};
 use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::supervise::Hopeless;
@@ -273,13 +273,9 @@ impl Server {
         if let (Some(offer), false) = (offer, matches!(stop, Stop::Upgraded)) {
             offer.withdraw();
         }
-        journal::say_departures(&self.machinery.departures);
         self.machinery.publisher.stop();
         self.machinery.recording.end(&mut self.machinery.events).await;
-        for mailbox in &self.machinery.mailboxes {
-            // A shard that can't be told is stuck; the process ends all the same.
-            let _ = mailbox.send(Command::Stop);
-        }
+        self.stop_shards().await;
         match stop {
             Stop::Broken(error) => Err(error),
             Stop::Over(Some(failed)) => Err(ServerError::Unfinished(failed)),
@@ -374,6 +370,23 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(5)).await;
             journal::say_departures(&self.machinery.departures);
         }
+    }
+
+    /// Ends the shards and says how each stream ended: of those whose shard hangs, how many they
+    /// are. The process ends all the same.
+    async fn stop_shards(&self) {
+        let Machinery { mailboxes, threads, departures, .. } = &self.machinery;
+        let (begun, mut untold) = (Instant::now(), mailboxes.clone());
+        loop {
+            untold.retain(|mailbox| mailbox.send(Command::Stop).is_err());
+            journal::say_departures(departures);
+            if threads.iter().all(JoinHandle::is_finished) || begun.elapsed() >= STOP_PATIENCE {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        journal::say_departures(departures);
+        journal::say_unheard(mailboxes.iter().map(Mailbox::population).sum());
     }
 }
 

@@ -216,12 +216,6 @@ impl Mailbox {
         self.population.fetch_sub(1, Relaxed);
     }
 
-    /// Nobody is there any more: what waits is dropped.
-    pub(super) fn vacate(&self) {
-        while self.take().is_some() {}
-        self.population.store(0, Relaxed);
-    }
-
     /// Times that the shard has panicked and begun anew.
     pub fn restarts(&self) -> u64 {
         self.health.restarts.load(Relaxed)

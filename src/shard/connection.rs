@@ -302,6 +302,11 @@ impl Connection {
         (self.records, self.audience) = (records, None);
     }
 
+    /// What it was sent while it was in an audience, where it is in none any more.
+    pub fn settled(&self) -> u64 {
+        self.records
+    }
+
     /// Adds a subscription. It is in no audience.
     pub fn subscribe(&mut self, id: u32, interest: Interest, policy: Option<Policy>) {
         let new = Subscription::new(id, interest, policy, self.framed());

@@ -11,8 +11,9 @@ use crossbeam::queue::ArrayQueue;
 use crate::clock::UnixNanos;
 use crate::limits::DEPARTURES;
 use crate::shard::Shard;
+use crate::shard::access::Entry;
 use crate::shard::audiences::Audiences;
-use crate::shard::command::Speech;
+use crate::shard::command::{Arrival, Command, Mailbox, Speech};
 use crate::shard::connection::{Connection, Phase};
 use crate::wire::close::CloseReason;
 use crate::wire::grant::Grant;
@@ -67,6 +68,26 @@ impl Departure {
             ending,
         }
     }
+
+    /// Of a connection that no shard has taken.
+    fn of_arrival(arrival: &Arrival, ending: Ending, at: UnixNanos) -> Self {
+        let grant = match &arrival.entry {
+            Entry::Known(badge) => Some(badge.grant.clone()),
+            Entry::Open | Entry::Unknown => None,
+        };
+        Self {
+            session: arrival.session,
+            peer: arrival.peer,
+            via: arrival.pass.as_ref().and_then(|pass| pass.via),
+            grant,
+            speech: arrival.speech,
+            since: at,
+            until: at,
+            records: 0,
+            bytes: 0,
+            ending,
+        }
+    }
 }
 
 /// Connections that have ended and have not been logged yet, of all shards.
@@ -113,23 +134,38 @@ impl<E> Shard<E> {
     }
 }
 
-/// Notes a connection of a shard that has panicked, and that nobody can tell so: what it was sent
-/// is known as far as that is not just what is broken.
+/// Notes a connection of a shard that has panicked, and that nobody can tell so.
 pub(super) fn note_fallen(
     departures: &Departures,
     connection: &Connection,
-    audiences: &Audiences,
+    records: u64,
     until: UnixNanos,
 ) {
     let ending = match connection.phase {
         Phase::Closing { ending, .. } => ending,
         _ => Ending { reason: CloseReason::Internal, code: None },
     };
-    let records = records_of_fallen(connection, audiences);
     departures.note(Departure::of(connection, records, ending, until));
 }
 
-/// What a connection of a shard that has panicked was sent.
+/// Notes the connections that wait for a shard which takes none any more; what else waits is
+/// dropped.
+pub(super) fn note_waiting(
+    departures: &Departures,
+    mailbox: &Mailbox,
+    reason: CloseReason,
+    at: UnixNanos,
+) {
+    while let Some(command) = mailbox.take() {
+        if let Command::Attach(arrival) = command {
+            departures.note(Departure::of_arrival(&arrival, Ending { reason, code: None }, at));
+            mailbox.depart();
+        }
+    }
+}
+
+/// What a connection of a shard that has panicked was sent, as far as that is not just what is
+/// broken.
 pub(super) fn records_of_fallen(connection: &Connection, audiences: &Audiences) -> u64 {
     catch_unwind(AssertUnwindSafe(|| connection.records(audiences))).unwrap_or_default()
 }

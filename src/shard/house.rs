@@ -10,7 +10,7 @@ use crate::limits::{FAREWELL, HEARTBEAT_BUSY, JOIN_STALL, LINGER, MAX_RATES, SWE
 use crate::shard::Shard;
 use crate::shard::command::{Denied, Speech};
 use crate::shard::connection::{Connection, Farewell, Phase};
-use crate::shard::departure::Ending;
+use crate::shard::departure::{self, Ending};
 use crate::shard::report::total;
 use crate::socket::write::Engine;
 use crate::wire::close::CloseReason;
@@ -245,8 +245,7 @@ impl<E: Engine> Shard<E> {
             self.close(token, Farewell::new(reason, "the server is shutting down"), now);
         }
         if over {
-            let left: Vec<u32> = self.connections.iter().map(|(token, _)| token as u32).collect();
-            left.into_iter().for_each(|token| self.cut_off(token));
+            self.cut_off_all();
         }
     }
 
@@ -440,6 +439,19 @@ impl<E: Engine> Shard<E> {
         self.engine.let_go(&connection.stream);
         // The descriptor is closed with the connection, whatever the poller says.
         let _ = self.poll.registry().deregister(&mut connection.stream);
+    }
+
+    /// Removes all connections.
+    fn cut_off_all(&mut self) {
+        let left: Vec<u32> = self.connections.iter().map(|(token, _)| token as u32).collect();
+        left.into_iter().for_each(|token| self.cut_off(token));
+    }
+
+    /// It ends: what is left of connections is cut off, each with its departure.
+    pub(super) fn close_down(&mut self) {
+        self.cut_off_all();
+        let (departures, now) = (&self.departures, self.now.unix);
+        departure::note_waiting(departures, &self.mailbox, CloseReason::Drain, now);
     }
 }
 

@@ -75,7 +75,7 @@ impl Rest {
 }
 
 impl<E: Engine> Shard<E> {
-    /// Turns until it is told to stop.
+    /// Turns until it is told to stop; then it cuts off whoever is left.
     pub fn run(&mut self) {
         while !self.stopping {
             let now = Now::read();
@@ -85,6 +85,7 @@ impl<E: Engine> Shard<E> {
                 self.wait(now);
             }
         }
+        self.close_down();
     }
 
     /// Did a turn leave something for the next one?

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use mio::{Interest, Token};
 
-use crate::clock::Now;
+use crate::clock::{Now, UnixNanos};
 use crate::latency::Latency;
 use crate::limits::{SHARD_RESTARTS, SHARD_RESTARTS_WITHIN};
 use crate::shard::connection::{Connection, Phase};
@@ -79,11 +79,23 @@ pub fn run<E: Engine>(parts: Parts, mut engine: impl FnMut() -> E) -> Result<(),
         recalls = shard.progress.of(id).turns() > begun;
         let mut remains = shard.fall();
         if is_hopeless(&mut panics, Instant::now()) {
-            remains.parts.mailbox.vacate();
+            remains.give_up(Now::read().unix);
             return Err(Hopeless { shard: id, words });
         }
         orphans = std::mem::take(&mut remains.orphans);
         shard = Shard::again(remains, engine());
+    }
+}
+
+impl Remains {
+    /// Nobody comes after it: its connections are cut off, those on their way to it too.
+    fn give_up(&mut self, now: UnixNanos) {
+        let Parts { departures, mailbox, .. } = &self.parts;
+        for Orphan { connection, .. } in self.orphans.drain(..) {
+            departure::note_fallen(departures, &connection, connection.settled(), now);
+            mailbox.depart();
+        }
+        departure::note_waiting(departures, mailbox, CloseReason::Internal, now);
     }
 }
 
@@ -120,7 +132,8 @@ impl<E: Engine> Shard<E> {
                 let counts = !connection.is_closing();
                 tally.closes[CloseReason::Internal as usize] += u64::from(counts);
                 let (departures, now) = (&self.departures, self.now.unix);
-                departure::note_fallen(departures, &connection, &self.audiences, now);
+                let records = departure::records_of_fallen(&connection, &self.audiences);
+                departure::note_fallen(departures, &connection, records, now);
                 self.mailbox.depart();
                 continue;
             }
@@ -171,6 +184,8 @@ impl<E: Engine> Shard<E> {
             let registry = self.poll.registry();
             self.tally.closed(CloseReason::Internal);
             if registry.reregister(&mut connection.stream, Token(token), both).is_err() {
+                let (records, now) = (connection.settled(), self.now.unix);
+                departure::note_fallen(&self.departures, &connection, records, now);
                 self.mailbox.depart();
                 continue;
             }

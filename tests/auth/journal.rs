@@ -1,5 +1,6 @@
 //! The access log: who came, and how it went.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Instant;
@@ -84,6 +85,31 @@ fn each_stream_has_a_line_when_it_begins_and_one_when_it_ends() {
     let lines = lines(&log);
     let count = |message: &str| lines.iter().filter(|line| line["message"] == message).count();
     assert_eq!((count("opened"), count("closed")), (3, 3), "{lines:?}");
+}
+
+#[test]
+fn a_second_sigterm_leaves_nobody_without_a_line() {
+    let world = World::without_server();
+    let log = world.path("log");
+    let server = start(&world, &log, "info");
+    // So many that not all have been told by then; none of them leaves by itself.
+    let token = world.token("alice", all());
+    let clients: Vec<Client> = (0..150).map(|_| Client::connect(&server, Some(&token))).collect();
+    server.terminate();
+    let begun = Instant::now();
+    while !fs::read_to_string(&log).unwrap().contains("\"draining\"") {
+        assert!(begun.elapsed() < PATIENCE, "it does not begin to drain");
+    }
+    server.terminate();
+    assert!(server.ended().success());
+    let lines = lines(&log);
+    let (mut opened, mut closed) = (BTreeSet::new(), BTreeSet::new());
+    for line in &lines {
+        let sessions = if line["message"] == "opened" { &mut opened } else { &mut closed };
+        assert!(sessions.insert(line["session"].as_u64()), "once: {line}");
+        assert!(line["message"] == "opened" || line["reason"] == "drain", "{line}");
+    }
+    assert!(closed == opened && closed.len() == clients.len(), "{lines:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A server within the test's own process, whose parts fail when they are told to.
 
+use std::io;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -9,7 +10,10 @@ use broadtape::node::config::Config;
 use broadtape::node::config::settings::Command;
 use broadtape::node::server::{self, Addresses, Program, ServerError};
 use broadtape::socket::write::{Engine, Readiness, Write};
+use serde_json::Value;
 use tokio::sync::Notify;
+use tracing::Subscriber;
+use tracing::subscriber::NoSubscriber;
 
 use crate::raw::Raw;
 use crate::server::{PATIENCE, Server};
@@ -35,6 +39,22 @@ impl Embedded {
 
     /// The same with other feeds.
     pub(crate) fn with(feeds: Vec<Box<dyn Feed>>, more: &[(&'static str, &str)]) -> Self {
+        Self::launch(feeds, more, NoSubscriber::new())
+    }
+
+    /// As [`Embedded::start`], with what its control plane logs.
+    pub(crate) fn logging(log: &Log, more: &[(&'static str, &str)]) -> Self {
+        let log = log.clone();
+        let json = tracing_subscriber::fmt().json().flatten_event(true);
+        let json = json.with_writer(move || log.clone());
+        Self::launch(vec![Box::new(Metronome::new(1_000, 20))], more, json.finish())
+    }
+
+    fn launch(
+        feeds: Vec<Box<dyn Feed>>,
+        more: &[(&'static str, &str)],
+        log: impl Subscriber + Send + Sync,
+    ) -> Self {
         let usual = [("listen", "127.0.0.1:0"), ("drain", "1s"), ("hosts", "test,x")];
         let usual = usual.iter().filter(|(key, _)| more.iter().all(|(other, _)| other != key));
         let mut flags = Vec::new();
@@ -49,8 +69,10 @@ impl Embedded {
         let (send, listening) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let signals = || Ok(async move || told.notified().await);
-            server::run(&options, program, signals, |at: &Addresses| {
-                send.send(at.public[0]).unwrap()
+            tracing::subscriber::with_default(log, || {
+                server::run(&options, program, signals, |at: &Addresses| {
+                    send.send(at.public[0]).unwrap()
+                })
             })
         });
         let address = listening.recv_timeout(PATIENCE).unwrap().to_string();
@@ -70,9 +92,8 @@ impl Embedded {
     /// The shard that serves each session, by session.
     pub(crate) fn shards(&self) -> Vec<(u64, u64)> {
         let sessions = self.server.sessions();
-        let number = |value: &serde_json::Value| {
-            value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap()
-        };
+        let number =
+            |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap();
         sessions.iter().map(|s| (number(&s["session"]), number(&s["shard"]))).collect()
     }
 
@@ -93,6 +114,38 @@ impl Drop for Embedded {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// What a server has logged, as JSON.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Does it say so anywhere?
+    pub(crate) fn has(&self, words: &str) -> bool {
+        self.text().contains(words)
+    }
+
+    /// Its lines of a target.
+    pub(crate) fn lines(&self, target: &str) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["target"] == target).collect()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

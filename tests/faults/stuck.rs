@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::embedded::{Embedded, GLUE};
+use crate::embedded::{Embedded, GLUE, Log};
 use crate::raw::{Raw, frame};
 use crate::witness::Witness;
 
@@ -37,6 +37,28 @@ fn a_stuck_shard_is_told_and_avoided_until_it_goes_on() {
     assert_eq!(embedded.client().1, shard, "it gets new ones again");
     let trades = witness.lost_nothing();
     println!("1 of 2 shards stuck: 20 of 20 new clients served, a witness lost 0 of {trades}");
+}
+
+#[test]
+fn at_the_end_it_is_said_how_many_a_stuck_shard_had() {
+    let log = Log::default();
+    let embedded = Embedded::logging(&log, &[("shards", "2"), ("drain", "60s")]);
+    let clients: Vec<(Raw, u64)> = (0..6).map(|_| embedded.client()).collect();
+    let (_, shard) = clients[0];
+    let (mut stuck, spared): (Vec<_>, Vec<_>) =
+        clients.into_iter().partition(|(_, of)| *of == shard);
+    stick(&mut stuck[0].0);
+    embedded.server.wait_until("the watchdog sees it", |_| log.has("a shard is stuck"));
+    embedded.stop();
+    embedded.server.wait_until("it drains", |_| log.has("\"draining\""));
+    embedded.stop();
+    // The shard hangs until this has returned.
+    embedded.ended().unwrap();
+    let lines = log.lines("access");
+    let of = |message: &str| lines.iter().filter(|line| line["message"] == message).count();
+    assert_eq!((of("opened"), of("closed")), (6, spared.len()), "{lines:?}");
+    let last = lines.last().unwrap();
+    assert_eq!(last["unsaid"], stuck.len(), "{last}");
 }
 
 #[test]
