@@ -4,7 +4,7 @@ import math
 from html import escape
 
 _WIDTH, _HEIGHT = 860, 460
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 170, 48, 56
+_LEFT, _RIGHT, _TOP, _BOTTOM = 96, 170, 48, 56
 # Labels at the lines' ends keep this distance.
 _LABEL_GAP = 15
 # Colours that the colour-blind tell apart, and dashes for when there are more lines.
@@ -78,8 +78,13 @@ def grid(x, y, columns):
     for value in y.ticks():
         at = y.at(value)
         parts.append(rule(_LEFT, at, _WIDTH - _RIGHT, at))
-        parts.append(text(_LEFT - 8, at + 4, f"{value:,g}", anchor="end"))
+        parts.append(text(_LEFT - 8, at + 4, round_number(value), anchor="end"))
     return parts
+
+
+def round_number(value):
+    """1, 2 or 5 of a decade, as people write it."""
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def rule(x1, y1, x2, y2):
