@@ -66,7 +66,8 @@ run_test() {
     debian faketime faketime
     debian "command -v ip" iproute2
     debian "command -v nft" nftables
-    proxies
+    # What the server is put behind, and what reads deploy/.
+    quiet_services proxies
     local targets=(--lib --bins) path name
     for path in tests/*.rs tests/*/main.rs; do
         name=${path#tests/}
@@ -119,6 +120,7 @@ counter() {
 }
 
 run_lab() {
+    quiet_services brokers
     tools/lab.sh
 }
 
@@ -209,20 +211,30 @@ debian() {
     "${install[@]}" || { apt-get update --quiet && "${install[@]}"; } || true
 }
 
-# What the server is put behind, and what reads deploy/. Debian would start what it installs as a
-# service.
-proxies() {
+# Runs an installation of Debian packages, which would start what they bring as services.
+quiet_services() {
     local policy=/usr/sbin/policy-rc.d ours=false
     if [[ $EUID == 0 && ! -e $policy ]]; then
         ours=true
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod +x "$policy"
     fi
+    "$1"
+    if $ours; then rm "$policy"; fi
+}
+
+proxies() {
     debian "command -v nginx" nginx-light
     debian "command -v haproxy" haproxy
     debian promtool prometheus
     debian systemd-analyze systemd
-    if $ours; then rm "$policy"; fi
+}
+
+# What the comparison has beside broadtape.
+brokers() {
+    debian nats-server nats-server
+    debian "command -v nginx" nginx-light
+    [[ -e /usr/lib/nginx/modules/ngx_nchan_module.so ]] || debian false libnginx-mod-nchan
 }
 
 python_clients() {
