@@ -59,6 +59,11 @@ impl Cursor {
         self.expected
     }
 
+    /// Does it read a file that is no more part of the tape? What more is recorded it never sees.
+    pub(super) fn is_lost(&self) -> bool {
+        self.walk.file.is_replaced()
+    }
+
     /// The next block; none where nothing more is recorded now: a later call goes on. Where its
     /// first number is not the expected one, the records between are not on the tape: they were
     /// never recorded, were removed before the cursor came to them, or are damaged and skipped.

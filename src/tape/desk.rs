@@ -221,23 +221,32 @@ impl Clerk {
         if let Some(block) = self.kept_block(path, from) {
             return Ok(Found::Block(block));
         }
-        let mut cursor = match self.kept_cursor(path, from) {
-            Some(cursor) => cursor,
-            None => {
-                let tape = self.tape(path)?;
-                match from {
-                    From::After(seq) => tape.cursor_after(seq)?,
-                    From::At(time) => tape.cursor_at_time(time)?,
-                    From::Near(time) => tape.cursor_near(time)?,
-                }
-            }
-        };
-        let block = cursor.next_block()?;
+        let kept = self.kept_cursor(path, from);
+        let mut cursor = kept.map_or_else(|| self.cursor(path, from), Ok)?;
+        let mut block = cursor.next_block()?;
+        // Until the recorder has its folder again there is nothing more.
+        if block.is_none()
+            && cursor.is_lost()
+            && let Ok(anew) = self.cursor(path, from)
+        {
+            cursor = anew;
+            block = cursor.next_block()?;
+        }
         let expected = cursor.expected();
         push_bounded(&mut self.cursors, (path.clone(), cursor), DESK_CURSORS);
         let Some(block) = block else { return Ok(Found::End { expected }) };
         push_bounded(&mut self.blocks, (path.clone(), block.clone()), DESK_BLOCKS);
         Ok(Found::Block(block))
+    }
+
+    /// A new cursor that stands there.
+    fn cursor(&mut self, path: &Arc<PathBuf>, from: From) -> Result<Cursor, TapeError> {
+        let tape = self.tape(path)?;
+        match from {
+            From::After(seq) => tape.cursor_after(seq),
+            From::At(time) => tape.cursor_at_time(time),
+            From::Near(time) => tape.cursor_near(time),
+        }
     }
 
     /// A block read lately that holds the record after a position.

@@ -1,8 +1,9 @@
 //! Frames read out of a segment file. Nothing in it is believed before its checksum holds, and no
 //! length of it is allocated before it is known to be within its bound and the file.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -18,6 +19,17 @@ const WINDOW: usize = 64 << 10;
 pub(super) struct SegmentFile {
     pub(super) path: PathBuf,
     file: File,
+}
+
+/// Which file something is: its device and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
+
+impl Identity {
+    /// Of a file.
+    pub(super) fn of(about: &Metadata) -> Self {
+        Self(about.dev(), about.ino())
+    }
 }
 
 /// A frame whose checksums hold.
@@ -40,13 +52,32 @@ pub(super) enum Fault {
 }
 
 impl SegmentFile {
-    /// Opens a segment.
+    /// Opens a segment. What is no file is not waited for (a pipe that nobody writes to), nor read
+    /// (a device without an end).
+    ///
+    /// # Errors
+    /// The system's reasons; it is no file.
+    pub(super) fn open(path: PathBuf) -> Result<Self, TapeError> {
+        let opened = fs::metadata(&path).and_then(|about| match about.is_file() {
+            true => File::open(&path),
+            false => Err(io::Error::other("it is no file of bytes")),
+        });
+        let file = opened.map_err(TapeError::io(&path))?;
+        Ok(Self { path, file })
+    }
+
+    /// Which file it is, whatever lies at its path by now.
     ///
     /// # Errors
     /// The system's reasons.
-    pub(super) fn open(path: PathBuf) -> Result<Self, TapeError> {
-        let file = File::open(&path).map_err(TapeError::io(&path))?;
-        Ok(Self { path, file })
+    pub(super) fn identity(&self) -> Result<Identity, TapeError> {
+        Ok(Identity::of(&self.file.metadata().map_err(TapeError::io(&self.path))?))
+    }
+
+    /// Does another file lie at its path, or none?
+    pub(super) fn is_replaced(&self) -> bool {
+        let there = fs::metadata(&self.path).map(|about| Identity::of(&about));
+        self.identity().ok() != there.ok()
     }
 
     /// Bytes of the file, now.
@@ -142,7 +173,7 @@ impl SegmentFile {
             match self.file.read_at(&mut bytes[have..], offset.saturating_add(have as u64)) {
                 Ok(0) => break,
                 Ok(n) => have += n,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(TapeError::Io { path: self.path.clone(), error }),
             }
         }

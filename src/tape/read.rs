@@ -70,17 +70,15 @@ impl Tape {
         self.stubs.clear();
         for name in folder::list(&self.folder)? {
             let at = known.iter().position(|segment| segment.name == name);
-            match at.map(|at| known.swap_remove(at)) {
-                Some(mut segment) => {
-                    segment.refresh(self.salvage)?;
-                    self.segments.push(segment);
-                }
-                None => match Segment::open(name.clone(), self.salvage) {
-                    Ok(Some(segment)) => self.segments.push(segment),
-                    Ok(None) => self.stubs.push(name),
-                    Err(TapeError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                },
+            let looked_at = match at.map(|at| known.swap_remove(at)) {
+                Some(segment) => segment.refresh(self.salvage),
+                None => Segment::open(name.clone(), self.salvage),
+            };
+            match looked_at {
+                Ok(Some(segment)) => self.segments.push(segment),
+                Ok(None) => self.stubs.push(name),
+                Err(TapeError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         self.link()

@@ -1,10 +1,11 @@
 //! One segment as a reader sees it: from its index where it is sealed, else from a walk over it.
 
+use std::fs;
 use std::sync::Arc;
 
 use super::error::{Damage, Loss, TapeError};
 use super::folder::Name;
-use super::frame::SegmentFile;
+use super::frame::{Identity, SegmentFile};
 use super::index::{Index, Run};
 use super::layout::{Kind, SEGMENT_HEAD};
 use super::walk::{Step, Tail, Walk};
@@ -30,6 +31,7 @@ pub(super) struct Segment {
     walk: Option<Walk>,
     /// Bytes of its file, when it was looked at.
     pub(super) bytes: u64,
+    identity: Identity,
 }
 
 impl Segment {
@@ -52,6 +54,7 @@ impl Segment {
             damage: damage.into_iter().collect(),
             tail: Tail::default(),
             bytes: file.len()?,
+            identity: file.identity()?,
             walk: None,
         };
         if !segment.sealed {
@@ -61,17 +64,24 @@ impl Segment {
         Ok(Some(segment))
     }
 
-    /// Looks at what was appended since.
+    /// Looks at what was appended since. A recorder that lost its folder may have begun the same
+    /// segment anew: another file is looked at from its beginning.
     ///
     /// # Errors
     /// The disk's reasons.
-    pub(super) fn refresh(&mut self, salvage: bool) -> Result<(), TapeError> {
+    pub(super) fn refresh(mut self, salvage: bool) -> Result<Option<Self>, TapeError> {
+        let path = &self.name.path;
+        let there = fs::metadata(path).map_err(TapeError::io(path))?;
+        let grown = self.walk.is_none() && there.len() != self.bytes;
+        if grown || Identity::of(&there) != self.identity {
+            return Self::open(self.name, salvage);
+        }
         if let Some(mut walk) = self.walk.take() {
             self.bytes = walk.file.len()?;
             self.walk_on(&mut walk, salvage)?;
             self.walk = (!self.sealed).then_some(walk);
         }
-        Ok(())
+        Ok(Some(self))
     }
 
     /// Walks to the end, or to the first damage.

@@ -139,3 +139,29 @@ fn a_folder_that_vanishes_is_made_again() {
     assert!(tape.damage().is_empty() && tape.last_seq() >= counted, "{:?}", tape.damage());
     assert!(tape.records() > 5_000);
 }
+
+/// Records that clients are told can be replayed.
+fn listed(server: &Program) -> u64 {
+    let live = server.get("/v1/recordings")["recordings"][0].clone();
+    assert_eq!((&live["name"], &live["state"]), (&"live".into(), &"ready".into()), "{live}");
+    live["records"].as_str().unwrap().parse().unwrap()
+}
+
+/// The ring has all of it: the segment that is begun anew has the name of the one that is gone.
+#[test]
+fn a_segment_that_is_begun_anew_is_read_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let tape = folder.path().join("tape");
+    let record = ["serve", "--log", "error", "--rate", "2000", "--record", tape.to_str().unwrap()];
+    let server = Program::start(&[&record[..], &["--drain", "0s"]].concat());
+    let mut subscriber = Subscriber::new(&server);
+    let counted = catch_up(&server, &mut subscriber, 500);
+    assert!(listed(&server) >= counted);
+    fs::remove_dir_all(&tape).unwrap();
+    let back = |recorder: &Value| recorder["failures"] != "0" && !failed(recorder);
+    until(&server, &mut subscriber, back);
+    let counted = catch_up(&server, &mut subscriber, 1_000);
+    assert_eq!(Tape::open(&tape).unwrap().first_seq(), 1);
+    let listed = listed(&server);
+    assert!(listed >= counted, "{listed} of {counted} records can be replayed");
+}
