@@ -39,6 +39,11 @@ fn server(folder: &TempDir, more: &[&str]) -> Program {
     metronome(1_000, &[&these[..], more].concat())
 }
 
+fn pipe(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
 /// Copies a tape, but for one bit behind its middle.
 fn damaged_copy(tape: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
@@ -217,16 +222,31 @@ async fn what_is_no_recording_is_refused_with_its_reason() {
     let whole = fs::read(folder.path().join("made.dbn")).unwrap();
     fs::write(folder.path().join("cut.dbn"), &whole[..whole.len() - 7]).unwrap();
     fs::write(folder.path().join("text.dbn"), "no records at all").unwrap();
+    // A pipe that nobody writes to, and a tape that lies elsewhere.
+    pipe(&folder.path().join("pipe.dbn"));
+    for (tape, outside) in [("piped", None), ("lent", Some(outside.path().join("secret.dbn")))] {
+        fs::create_dir(folder.path().join(tape)).unwrap();
+        let segment = folder.path().join(tape).join("00000000000000000001.tape");
+        match outside {
+            Some(outside) => std::os::unix::fs::symlink(outside, segment).unwrap(),
+            None => pipe(&segment),
+        }
+    }
     let server = server(&folder, &[]);
     listed(&server, "made", "ready").await;
     let cut = listed(&server, "cut", "refused").await["reason"].to_string();
     assert!(cut.contains("cut.dbn") && !cut.contains(folder.path().to_str().unwrap()), "{cut}");
     let text = listed(&server, "text", "refused").await["reason"].to_string();
     assert!(text.contains("is not DBN"), "{text}");
+    let piped = listed(&server, "piped", "refused").await["reason"].to_string();
+    assert!(piped.contains("it is no file of bytes"), "{piped}");
     let mut client = Client::connect(&server).await;
     for (name, right) in [
         ("cut", (409, "wrong_state")),
         ("text", (409, "wrong_state")),
+        ("piped", (409, "wrong_state")),
+        ("pipe", (404, "unknown_recording")),
+        ("lent", (404, "unknown_recording")),
         ("secret", (404, "unknown_recording")),
         ("../secret", (404, "unknown_recording")),
         ("/etc/passwd", (404, "unknown_recording")),

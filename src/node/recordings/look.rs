@@ -95,18 +95,22 @@ fn candidate(folder: &Path, path: &Path) -> Result<Option<Candidate>, &'static s
     if file.starts_with('.') {
         return Ok(None);
     }
-    // What has gone meanwhile is nothing.
-    let Ok(metadata) = fs::metadata(path) else { return Ok(None) };
     let name = ENDINGS.iter().rev().find_map(|ending| file.strip_suffix(ending));
-    let (name, kind, stamp) = match name {
-        Some(name) if metadata.is_file() => (name, Kind::File, Stamp::of(&metadata)),
-        _ if metadata.is_dir() => match stamp_of_tape(path) {
-            Some(stamp) => (file, Kind::Tape, stamp),
-            None => return Ok(None),
-        },
-        _ => return Ok(None),
+    let Ok(metadata) = fs::metadata(path) else {
+        // What has gone meanwhile is nothing.
+        return match name.is_some() && path.is_symlink() {
+            true => Err("it leads nowhere"),
+            false => Ok(None),
+        };
     };
-    if !path.canonicalize().is_ok_and(|real| real.starts_with(folder)) {
+    let tape = if metadata.is_dir() { stamp_of_tape(folder, path)? } else { None };
+    let (name, kind, stamp) = match (name, tape) {
+        (_, Some(stamp)) => (file, Kind::Tape, stamp),
+        (Some(name), None) if metadata.is_file() => (name, Kind::File, Stamp::of(&metadata)),
+        (Some(_), None) => return Err("it is neither a file nor a tape"),
+        (None, None) => return Ok(None),
+    };
+    if leads_out(folder, path) {
         return Err("it leads out of the folder");
     }
     if name == RECORDING_LIVE {
@@ -118,21 +122,30 @@ fn candidate(folder: &Path, path: &Path) -> Result<Option<Candidate>, &'static s
     Ok(Some(Candidate { name: name.to_owned(), path: path.to_owned(), kind, stamp }))
 }
 
-/// Of all segments of a tape; none where the folder is none.
-fn stamp_of_tape(folder: &Path) -> Option<Stamp> {
+fn leads_out(folder: &Path, path: &Path) -> bool {
+    !path.canonicalize().is_ok_and(|real| real.starts_with(folder))
+}
+
+/// Of all segments of a tape; none where it is none.
+fn stamp_of_tape(folder: &Path, tape: &Path) -> Result<Option<Stamp>, &'static str> {
     let mut all = Stamp::default();
     let mut segments = 0;
-    for entry in fs::read_dir(folder).ok()?.flatten() {
-        if entry.path().extension().is_some_and(|extension| extension == "tape")
+    // What can't be listed is no tape.
+    for entry in fs::read_dir(tape).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "tape")
             && let Ok(metadata) = entry.metadata()
         {
+            if metadata.is_symlink() && leads_out(folder, &path) {
+                return Err("one of its files leads out of the folder");
+            }
             let stamp = Stamp::of(&metadata);
             all.size += stamp.size;
             all.changed = all.changed.max(stamp.changed);
             segments += 1;
         }
     }
-    (segments > 0).then_some(all)
+    Ok((segments > 0).then_some(all))
 }
 
 #[cfg(test)]
@@ -154,6 +167,10 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), root.join("out.dbn")).unwrap();
         std::os::unix::fs::symlink(root.join("a.dbn"), root.join("in.dbn")).unwrap();
         std::os::unix::fs::symlink("/nowhere", root.join("nowhere.dbn")).unwrap();
+        fs::create_dir_all(root.join("folder.dbn/empty")).unwrap();
+        fs::create_dir(root.join("lent")).unwrap();
+        let lent = root.join("lent/00000000000000000001.tape");
+        std::os::unix::fs::symlink(outside.path(), lent).unwrap();
         let mut left_out = Vec::new();
         let found = candidates(&root, &mut |why| {
             left_out.push(why.rsplit('/').next().unwrap_or_default().to_owned());
@@ -164,7 +181,14 @@ mod tests {
         let file = |name| (name, Kind::File);
         let right = [file("a"), file("b"), file("in"), file("old"), ("tape", Kind::Tape)];
         assert_eq!(names, right);
-        assert_eq!(left_out.len(), 3, "{left_out:?}");
-        assert!(left_out.contains(&"out.dbn: it leads out of the folder".to_owned()));
+        for why in [
+            "out.dbn: it leads out of the folder",
+            "nowhere.dbn: it leads nowhere",
+            "folder.dbn: it is neither a file nor a tape",
+            "lent: one of its files leads out of the folder",
+        ] {
+            assert!(left_out.iter().any(|said| said == why), "{why}: {left_out:?}");
+        }
+        assert_eq!(left_out.len(), 6, "{left_out:?}");
     }
 }
