@@ -280,4 +280,13 @@ async fn copies_are_kept_and_a_folder_that_can_not_be_written_needs_none_in_it()
     while long(&listed(&second, "made", "ready").await["records"]) != 10 {}
     assert_eq!(copies().len(), 1);
     assert_ne!(copies(), before);
+    // Copies that somebody removes are made again.
+    fs::remove_dir_all(&kept).unwrap();
+    while !fs::exists(&kept).unwrap() {
+        tokio::task::yield_now().await;
+    }
+    listed(&second, "made", "ready").await;
+    let mut client = Client::connect(&second).await;
+    let again = json!({"recording": "made", "speed": "max"});
+    assert_eq!(whole(&mut client, again).await.0.len(), 10);
 }

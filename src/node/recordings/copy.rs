@@ -167,6 +167,8 @@ impl Copier {
         let because = |error: &dyn std::fmt::Display| Failed::Because(error.to_string());
         let place = self.cache.place(&job.name, job.stamp);
         if !place.exists() {
+            // Somebody may have removed the folder with all copies.
+            make(&self.cache.folder).map_err(|error| because(&error))?;
             let partial = format!(".{}.{}{PARTIAL}", job.name, std::process::id());
             let partial = self.cache.folder.join(partial);
             let made = self.make(job, &partial);

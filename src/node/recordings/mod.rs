@@ -118,7 +118,7 @@ impl Watcher {
         let Candidate { name, path, kind, stamp } = candidate;
         let known = self.seen.get(&name).filter(|seen| seen.path == path);
         let same = known.is_some_and(|seen| seen.stamp == stamp);
-        if same && known.is_some_and(|seen| seen.taken) {
+        if same && known.is_some_and(|seen| seen.taken) && !has_lost_copy(library, &name) {
             return;
         }
         let now = Instant::now();
@@ -145,6 +145,12 @@ impl Watcher {
         }
         self.seen.insert(name, Seen { path, stamp, taken: settled, at: now });
     }
+}
+
+/// Is there nothing to read any more? Copies may be removed: they are made again.
+fn has_lost_copy(library: &Library, name: &str) -> bool {
+    let state = library.get(name).map(|entry| entry.state);
+    matches!(state, Some(State::Ready { tape, .. }) if !tape.exists())
 }
 
 /// What may be done with a tape.
