@@ -191,6 +191,8 @@ fn what_is_not_there_or_asked_wrongly_is_refused() {
     let mut head = String::new();
     ask(&server, "HEAD", "/v1/recordings/sim.dbn").read_to_string(&mut head).unwrap();
     assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+    // Nothing was asked for but that.
+    assert!(server.page("/metrics").contains("broadtape_downloads_total 0\n"));
     ask(&server, "POST", "/v1/recordings/sim.dbn").read_to_string(&mut head).unwrap();
     assert!(head.contains("HTTP/1.1 405"), "{head}");
 }
@@ -218,6 +220,35 @@ fn clients_that_do_not_read_hold_their_place_and_nothing_else() {
             break;
         }
     }
+}
+
+/// Where the record ends that holds a certain byte of a DBN file.
+fn end_of_record(file: &[u8], byte: usize) -> usize {
+    let mut at = 8 + u32::from_le_bytes(file[4..8].try_into().unwrap()) as usize;
+    while at <= byte {
+        at += usize::from(file[at]) * 4;
+    }
+    at
+}
+
+#[test]
+fn what_is_cut_short_meanwhile_is_not_taken_for_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    simulate(folder.path(), "big.dbn", &["--rate", "50000", "--for", "4s"]);
+    let path = folder.path().join("big.dbn");
+    let whole = fs::read(&path).unwrap();
+    let server = serve(folder.path(), &[]);
+    ready(&server, "big");
+    let mut stream = ask(&server, "GET", "/v1/recordings/big.dbn");
+    stream.read_exact(&mut [0; 1_000]).unwrap();
+    // Behind what the connection's buffers hold, between two records.
+    let cut = end_of_record(&whole, whole.len() - 1_000);
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(cut as u64).unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "{} bytes of {}", rest.len(), whole.len());
+    let counted = |page: String| page.contains("broadtape_downloads_broken_total 1\n");
+    while !counted(server.page("/metrics")) {}
 }
 
 #[test]

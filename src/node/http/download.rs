@@ -2,11 +2,13 @@
 //!
 //! A thread reads, chooses and encodes; what it makes waits in a few pieces for the client to take
 //! them. A recording that turns out to be damaged breaks the connection off, so that no part is
-//! taken for the whole.
+//! taken for the whole; so does a file that is changed meanwhile.
 
+use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::mem;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -56,10 +58,12 @@ struct Plan {
     filter: Filter,
 }
 
-/// Begins a download; `file` is what stands behind [`UNDER`].
+/// Begins a download; `file` is what stands behind [`UNDER`]. With `head` nothing but its head is
+/// wanted.
 pub(super) async fn begin(
     file: &str,
     query: Option<&str>,
+    head: bool,
     status: &impl Status,
     rights: Option<&Rights>,
 ) -> Result<Reply, Refusal> {
@@ -73,6 +77,14 @@ pub(super) async fn begin(
         }
         Missing::Unready(why) => Refusal::new(StatusCode::CONFLICT, "wrong_state", why),
     })?;
+    let kind = match compression {
+        Compression::Plain => "application/octet-stream",
+        Compression::Zstd => "application/zstd",
+    };
+    let reply = |pieces| Reply { body: Payload::Pieces(pieces), ..Reply::new(kind, Vec::new()) };
+    if head {
+        return Ok(reply(mpsc::channel(1).1));
+    }
     let downloads = status.downloads();
     let Ok(place) = downloads.places.clone().try_acquire_owned() else {
         let message = format!("{DOWNLOADS_MAX} downloads run already: come back later");
@@ -80,11 +92,7 @@ pub(super) async fn begin(
     };
     downloads.begun.fetch_add(1, Relaxed);
     let pieces = opened(Plan { path, compression, filter }, downloads.clone(), place).await?;
-    let kind = match compression {
-        Compression::Plain => "application/octet-stream",
-        Compression::Zstd => "application/zstd",
-    };
-    Ok(Reply { body: Payload::Pieces(pieces), ..Reply::new(kind, Vec::new()) })
+    Ok(reply(pieces))
 }
 
 /// The recording's name and how it is wanted.
@@ -134,7 +142,7 @@ async fn opened(
     let (ready, is_ready) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         let Plan { path, compression, filter } = plan;
-        let name = path.display().to_string();
+        let origin = Origin::of(&path);
         let opened = Records::open_within(vec![path], filter.from, filter.to);
         let records = match opened {
             Ok(records) => records,
@@ -144,7 +152,7 @@ async fn opened(
             return;
         }
         let out = Chopper { sender, piece: Vec::with_capacity(DOWNLOAD_PIECE), downloads };
-        send(records, filter, compression, out, &name);
+        send(records, filter, compression, out, &origin);
         drop(place);
     });
     match is_ready.await {
@@ -161,12 +169,35 @@ async fn opened(
     }
 }
 
+/// What is read, and what it was when that began.
+struct Origin {
+    path: PathBuf,
+    about: Option<Metadata>,
+}
+
+impl Origin {
+    fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), about: fs::metadata(path).ok() }
+    }
+
+    /// Is it the file that it was, and has been written to? What has come in its place, or has been
+    /// removed, was read as it was; a tape may grow.
+    fn has_changed(&self) -> bool {
+        let now = fs::metadata(&self.path).ok();
+        let file = |about: &Metadata| (about.dev(), about.ino());
+        let written = |about: &Metadata| (about.len(), about.mtime(), about.mtime_nsec());
+        self.about.as_ref().zip(now.as_ref()).is_some_and(|(before, now)| {
+            before.is_file() && file(before) == file(now) && written(before) != written(now)
+        })
+    }
+}
+
 /// Sends all of it, or breaks off.
-fn send(records: Records, filter: Filter, form: Compression, out: Chopper, name: &str) {
+fn send(records: Records, filter: Filter, form: Compression, out: Chopper, origin: &Origin) {
     let (sender, downloads) = (out.sender.clone(), out.downloads.clone());
-    if let Err(error) = write(records, filter, form, out) {
+    if let Err(error) = write(records, filter, form, out, origin) {
         downloads.broken.fetch_add(1, Relaxed);
-        tracing::info!(recording = name, %error, "a download is broken off");
+        tracing::info!(recording = %origin.path.display(), %error, "a download is broken off");
         // Where the client is gone there is nobody to be told.
         let _ = sender.blocking_send(Err(error));
     }
@@ -177,6 +208,7 @@ fn write(
     mut filter: Filter,
     form: Compression,
     out: Chopper,
+    origin: &Origin,
 ) -> io::Result<()> {
     let contents = filter.narrow(records.contents(), records.instruments());
     let mut known = records.instruments().len();
@@ -203,6 +235,10 @@ fn write(
         if filter.has(record) && filter.has_instrument_of(record, records.instruments()) {
             put(record, ts_out)?;
         }
+    }
+    // Cut short between two records it would seem whole.
+    if origin.has_changed() {
+        return Err(io::Error::other("the file was changed meanwhile"));
     }
     encoder.finish()?.flush()
 }

@@ -212,7 +212,8 @@ async fn reply<B, S: Status>(
     let json = |body: Vec<u8>| Reply::new(JSON, body);
     let rights = access::rights(page.as_ref(), request.extensions().get())?;
     let Some(page) = page else {
-        return download::begin(file.unwrap_or_default(), query, status, rights).await;
+        let head = request.method() == Method::HEAD;
+        return download::begin(file.unwrap_or_default(), query, head, status, rights).await;
     };
     match page {
         Page::Instruments => listing::instruments(query, status.directory(), rights).map(json),
