@@ -139,21 +139,21 @@ fn of_group() -> Option<u64> {
 }
 
 /// The least limit of a process's groups and of those around them, as they lie below `root`; `own`
-/// is its list of groups.
+/// is its list of groups. In version 2 a process is held up above `high`, and ended above `max`.
 fn limit_in(root: &Path, own: &str) -> Option<u64> {
     let limits = own.lines().flat_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next().unwrap_or(""), parts.next().unwrap_or("/"));
-        let (top, file) = match controllers {
-            "" => (root.to_owned(), "memory.max"),
+        let (top, files): (_, &[&str]) = match controllers {
+            "" => (root.to_owned(), &["memory.max", "memory.high"]),
             names if names.split(',').any(|name| name == "memory") => {
-                (root.join("memory"), "memory.limit_in_bytes")
+                (root.join("memory"), &["memory.limit_in_bytes"])
             }
             _ => return Vec::new(),
         };
         let group = top.join(path.trim_start_matches('/'));
         let around = group.ancestors().take_while(|above| above.starts_with(&top));
-        around.filter_map(|above| limit_of(&above.join(file))).collect()
+        around.flat_map(|above| files.iter().filter_map(|f| limit_of(&above.join(f)))).collect()
     });
     limits.min()
 }
@@ -216,10 +216,12 @@ mod tests {
         };
         put("a/memory.max", "5000\n");
         put("a/b/memory.max", "max\n");
+        put("a/b/c/memory.high", "3000\n");
         put("memory/x/memory.limit_in_bytes", "7000\n");
         put("memory/memory.limit_in_bytes", "9223372036854771712\n");
         let limit = |own: &str| limit_in(root.path(), own);
         assert_eq!(limit("0::/a/b\n"), Some(5000));
+        assert_eq!(limit("0::/a/b/c\n"), Some(3000));
         assert_eq!(limit("4:cpu,memory:/x\n1:cpu:/a\n"), Some(7000));
         assert_eq!(limit("4:memory:/x\n0::/a/b\n"), Some(5000));
         assert_eq!(limit("4:memory:/y\n0::/c\n"), None);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::crowd::{Reader, pump_until, scale};
-use crate::group::Group;
+use crate::group::{Group, Pretended};
 use crate::raw::{Raw, announced, frame, handshake};
 use crate::server::Server;
 use crate::witness::Witness;
@@ -150,6 +150,25 @@ fn the_limit_of_a_control_group_is_kept_to() {
     assert_eq!(server.metric("broadtape_memory_max_bytes", ""), most as f64);
     print!("in a control group: ");
     sheds(&server, most);
+}
+
+#[test]
+fn the_limits_of_version_2_are_found() {
+    let most = little() >> 12 << 12;
+    let (small, large) = (format!("{most}\n"), format!("{}\n", 2 * most));
+    let (slice, service) = ("system.slice", "system.slice/broadtape.service");
+    let file = |group: &str, name: &str| format!("{group}/memory.{name}");
+    for (at, of) in [((service, "max"), (slice, "max")), ((slice, "max"), (service, "high"))] {
+        let files = [(file(at.0, at.1), &*small), (file(of.0, of.1), &*large)];
+        let mut files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        files.push(("memory.max", "max\n"));
+        let Some(pretended) = Pretended::new(&files) else {
+            println!("skipped: no mount namespace can be made here");
+            return;
+        };
+        let server = Server::start_by(&USUAL, |args| pretended.start(args));
+        assert_eq!(server.metric("broadtape_memory_max_bytes", ""), most as f64, "{at:?}");
+    }
 }
 
 /// Takes memory until new clients are refused, then until queues are cut short, and gives it back.
