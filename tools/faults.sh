@@ -17,7 +17,7 @@ while ((SECONDS < length || turns == 0)); do
     # One after the other: each has the machine to itself.
     cargo test --release --quiet --test faults -- --show-output --test-threads 1 "${wanted[@]}" \
         2>&1 | tee -a "$log" |
-        grep -E 'lost 0|told|end the server|skipped|FAILED|panicked at src' || true
+        grep -E 'lost 0|told|idle, from|end the server|skipped|FAILED|panicked at src' || true
     if grep -q 'test result: FAILED' "$log"; then
         echo "failed in turn $turns: $log"
         exit 1

@@ -18,6 +18,7 @@ mod descriptors;
 mod dribble;
 mod embedded;
 mod group;
+mod idle;
 mod memory;
 mod net;
 mod panics;

@@ -9,7 +9,8 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, Stream,
+    ClientConfig, ClientConnection, DEFAULT_VERSIONS, DigitallySignedStruct, Error,
+    SignatureScheme, Stream, SupportedProtocolVersion,
 };
 
 /// Bytes both ways.
@@ -19,9 +20,14 @@ impl<T: Read + Write> Duplex for T {}
 
 /// A configuration that trusts everybody.
 pub(crate) fn trusting() -> Arc<ClientConfig> {
+    trusting_by(DEFAULT_VERSIONS)
+}
+
+/// The same, by these versions.
+pub(crate) fn trusting_by(versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let provider = Arc::new(default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Trusting(provider)));
