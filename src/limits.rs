@@ -370,8 +370,10 @@ pub const AUTH_QUEUE: usize = 1024;
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks at the files that are read again when they change.
 pub const FILES_LOOK: Duration = Duration::from_millis(250);
-/// Bytes of a file of keys.
+/// Bytes of a file of keys, of what is revoked, or of what is denied.
 pub const KEYS_BYTES: u64 = 4 << 20;
+/// Bytes of a configuration file.
+pub const CONFIG_BYTES: u64 = 1 << 20;
 /// Keys and revocations that are known at most, of each kind.
 pub const KEYS_MAX: usize = 100_000;
 /// Between two looks for records that are old enough for a delayed connection.

@@ -319,6 +319,10 @@ fn wrong_usage_ends_with_2_and_says_why_on_standard_error() {
         (&["serve", "--shard", "2"], "'--shards'"),
         (&["serve", "--drain", "-5s"], "broadtape: --drain: drain can't be \"-5s\""),
         (&["serve", "--config", "/nonexistent"], "/nonexistent: can't read"),
+        (
+            &["serve", "--config", "/dev/zero"],
+            "/dev/zero: can't read the configuration: it is longer",
+        ),
         (&["serve", "--log", "a=b=c"], "log can't be \"a=b=c\""),
         (&["replay"], "give at least one"),
         (&["serv"], "'serve'"),

@@ -19,6 +19,7 @@ pub mod security;
 mod site;
 pub mod strict;
 pub mod tls;
+pub mod watched;
 
 pub use admission::AdmissionRules;
 pub use door::{Caller, Door, DoorRules};

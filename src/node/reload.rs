@@ -14,8 +14,8 @@ use tokio::time::interval;
 use super::options::{AuthOptions, Options};
 use crate::gate::auth::Authority;
 use crate::gate::tls::{Tls, TlsOptions};
-use crate::gate::{Door, Networks};
-use crate::limits::{CERTIFICATES_REST, FILES_LOOK};
+use crate::gate::{Door, Networks, watched};
+use crate::limits::{CERTIFICATES_REST, FILES_LOOK, KEYS_BYTES};
 use crate::shard::command::{Command, Denied, Mailbox};
 use crate::wire::grant::Standing;
 
@@ -158,7 +158,7 @@ pub(super) fn deny<'a>(
     let (mut count, mut denied) = (0, None);
     for path in paths {
         let at = |error: &dyn std::fmt::Display| format!("--deny-file {}: {error}", path.display());
-        let text = fs::read_to_string(path).map_err(|error| at(&error))?;
+        let text = watched::read_text(path, KEYS_BYTES).map_err(|error| at(&error))?;
         let networks = Arc::new(Networks::parse_lines(&text).map_err(|error| at(&error))?);
         count = networks.len();
         for door in doors {

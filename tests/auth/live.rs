@@ -173,6 +173,21 @@ fn what_is_revoked_ends_at_once_and_does_not_come_back() {
     }
 }
 
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+    let world = World::new(&[]);
+    let token = world.token("alice", all());
+    let pipe = world.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::rename(&pipe, world.path("revoked")).unwrap();
+    // It is looked at by order; what was known before stays, and a change to come is seen.
+    world.server().hang_up();
+    let mut client = Client::connect(world.server(), Some(&token));
+    client.granted("subscribe", trades());
+    world.write("revoked", "sub alice\n");
+    assert_eq!(client.closed(), (4500, "auth_revoked".to_owned()));
+}
+
 /// Begins to take a download with this token, and takes no more of it.
 fn begin_download(world: &World, token: &str) -> TcpStream {
     let host = &world.server().address;

@@ -1,6 +1,8 @@
 //! The file that says which column of a CSV is what.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -96,12 +98,13 @@ impl Mapping {
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
         let failed =
             |fault| FileError { file: path.display().to_string(), place: Place::File, fault };
-        let size = std::fs::metadata(path).map_err(|error| failed(Fault::Open(error)))?.len();
-        if size > MAPPING_BYTES_MAX {
-            let reason = format!("is {size} bytes; a mapping has at most {MAPPING_BYTES_MAX}");
+        let mut text = String::new();
+        let read = File::open(path)
+            .and_then(|file| file.take(MAPPING_BYTES_MAX + 1).read_to_string(&mut text));
+        if read.map_err(|error| failed(Fault::Open(error)))? as u64 > MAPPING_BYTES_MAX {
+            let reason = format!("is longer than {MAPPING_BYTES_MAX} bytes, the most it may be");
             return Err(failed(Fault::Format(reason)));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| failed(Fault::Open(error)))?;
         let mapping = toml::from_str::<Self>(&text).map_err(|error| error.to_string());
         mapping
             .and_then(Self::checked)

@@ -1,11 +1,11 @@
 //! The files of keys and of what is revoked: read whole, and bounded.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::gate::watched;
 use crate::limits::{KEYS_BYTES, KEYS_MAX};
 use crate::wire::grant::Standing;
 
@@ -36,14 +36,7 @@ pub enum KeysError {
 /// The text of a file that may be no larger than [`KEYS_BYTES`].
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeysError> {
     let unreadable = |error| KeysError::Unreadable { path: path.to_owned(), error };
-    let file = File::open(path).map_err(unreadable)?;
-    let mut text = Zeroizing::new(String::new());
-    file.take(KEYS_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > KEYS_BYTES {
-        let reason = format!("larger than {KEYS_BYTES} bytes");
-        return Err(KeysError::Wrong { path: path.to_owned(), reason });
-    }
-    Ok(text)
+    watched::read_text(path, KEYS_BYTES).map_err(unreadable)
 }
 
 /// What is wrong with a TOML file, and in which line, without what stands there: it may be a key.

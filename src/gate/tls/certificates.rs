@@ -1,7 +1,5 @@
 //! The certificates: read from PEM files, and chosen by the name that a client asks for.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,8 +9,10 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use zeroize::Zeroizing;
 
 use super::{Pair, TlsError, suites};
+use crate::gate::watched;
 use crate::limits::PEM_BYTES_MAX;
 
 /// All of them, in the order in which they were given.
@@ -90,17 +90,9 @@ pub(super) fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
 }
 
 /// A file that is small.
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-        match bytes.len() as u64 > PEM_BYTES_MAX {
-            true => Err(io::Error::other(format!("it is larger than {PEM_BYTES_MAX} bytes"))),
-            false => Ok(()),
-        }
-    });
-    read.map_err(|error| TlsError::Unreadable { path: path.to_owned(), error })?;
-    Ok(bytes)
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    let unreadable = |error| TlsError::Unreadable { path: path.to_owned(), error };
+    watched::read(path, PEM_BYTES_MAX).map_err(unreadable)
 }
 
 fn malformed(path: &Path, what: &'static str, error: &pem::Error) -> TlsError {

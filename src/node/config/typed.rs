@@ -1,6 +1,8 @@
 //! First pass: values as they were typed, each with where it came from; the strongest source wins.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -8,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Origin};
 use super::settings::{self, Form, PREFIX, Setting};
+use crate::limits::CONFIG_BYTES;
 
 /// One value (several for a list) and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +39,13 @@ impl Typed {
     /// [`ConfigError`]: unreadable, no TOML, an unknown key, or a table where a value belongs.
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let mut text = String::new();
+        let read =
+            File::open(path).and_then(|f| f.take(CONFIG_BYTES + 1).read_to_string(&mut text));
+        if read.map_err(unreadable)? as u64 > CONFIG_BYTES {
+            let words = format!("it is longer than {CONFIG_BYTES} bytes");
+            return Err(unreadable(io::Error::other(words)));
+        }
         let at = |span: Range<usize>| Origin::File(path.to_owned(), line_of(&text, span.start));
         let table = DeTable::parse(&text).map_err(|error| ConfigError::Syntax {
             origin: at(error.span().unwrap_or_default()),

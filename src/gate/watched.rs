@@ -1,0 +1,37 @@
+//! The files that are read again while the server runs: small ones, each read whole.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// The bytes of a file that may have so many at most. They may be a secret.
+///
+/// A pipe would be waited for, and everybody with it; a device may never end.
+///
+/// # Errors
+/// It is no regular file, or larger; the system's reasons.
+pub fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    if !fs::metadata(path)?.is_file() {
+        let words = "it is no regular file, which can be read again when it changes";
+        return Err(io::Error::other(words));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most {
+        true => Err(io::Error::other(format!("it is larger than {most} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// The same of a text.
+///
+/// # Errors
+/// As [`read`]; it is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
+    let bytes = read(path, most)?;
+    let text = std::str::from_utf8(&bytes);
+    let text = text.map_err(|error| io::Error::other(format!("it is not UTF-8: {error}")))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
