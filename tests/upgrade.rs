@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use program::{Program, broadtape};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Between two connects: 500 a second.
 const PERIOD: Duration = Duration::from_millis(2);
@@ -134,4 +135,25 @@ fn a_socket_that_was_left_behind_is_taken_and_a_file_is_not() {
     let said = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert!(said.contains("there is a file, and no socket"), "{said}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "keep me");
+}
+
+/// While it starts, too, SIGHUP only means that files are to be read: here it waits for the older
+/// process, as it may wait for a tape to be looked through.
+#[test]
+fn an_order_to_read_files_again_does_not_end_a_server_that_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("upgrade");
+    let older = UnixListener::bind(&path).unwrap();
+    let starting = broadtape()
+        .args(["serve", "--listen", "127.0.0.1:0", "--upgrade", path.to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (asked, _) = older.accept().unwrap();
+    kill_process(Pid::from_child(&starting), Signal::HUP).unwrap();
+    drop(asked);
+    let ended = starting.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("hands no listening sockets over"), "{:?}: {said}", ended.status);
+    assert_eq!(ended.status.code(), Some(1));
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::process::{Signal, getpid, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::time::interval;
 
 use super::options::{AuthOptions, Options};
@@ -69,6 +69,7 @@ impl Files {
 
 /// The files of a server.
 pub(super) struct Watch {
+    hangups: Signals,
     keys: Files,
     certificates: Files,
     denied: Files,
@@ -85,38 +86,37 @@ pub(super) struct Readers {
 }
 
 impl Watch {
-    /// Looks at the files of a server, before anything of them is read.
-    pub(super) fn new(options: &Options) -> Self {
+    /// Looks at the files of a server, before anything of them is read, and watches SIGHUP from here
+    /// on: one that comes while the server starts is taken once it has. Called within a runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn new(options: &Options) -> io::Result<Self> {
         let AuthOptions { keys, jwks, api_keys, revoked, .. } = &options.auth;
         let tls = options.tls.as_ref();
         let pairs = tls.into_iter().flat_map(|tls: &TlsOptions| &tls.pairs);
         let pairs = pairs.flat_map(|pair| [&pair.certificate, &pair.key]);
-        Self {
+        Ok(Self {
+            hangups: signal(SignalKind::hangup())?,
             keys: Files::new([keys, jwks, api_keys, revoked].into_iter().flatten()),
             certificates: Files::new(pairs.chain(tls.and_then(|tls| tls.client_ca.as_ref()))),
             denied: Files::new(&options.deny_file),
-        }
+        })
     }
 
-    /// Watches SIGHUP from here on, and the files while what it returns is polled. A server without
-    /// files takes the signal as well, and goes on.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(super) fn begin(mut self, readers: Readers) -> io::Result<impl Future<Output = ()>> {
-        let mut hangups = signal(SignalKind::hangup())?;
-        Ok(async move {
-            let mut looks = interval(FILES_LOOK);
-            let mut notices = Notices::default();
-            loop {
-                let told = tokio::select! {
-                    told = hangups.recv() => told.is_some(),
-                    _ = looks.tick() => false,
-                };
-                self.look(told, &readers, &mut notices);
-                notices.send();
-            }
-        })
+    /// Has the files read again, as they change and at SIGHUP. A server without files takes the
+    /// signal as well, and goes on.
+    pub(super) async fn run(mut self, readers: Readers) {
+        let mut looks = interval(FILES_LOOK);
+        let mut notices = Notices::default();
+        loop {
+            let told = tokio::select! {
+                told = self.hangups.recv() => told.is_some(),
+                _ = looks.tick() => false,
+            };
+            self.look(told, &readers, &mut notices);
+            notices.send();
+        }
     }
 
     fn look(&mut self, told: bool, readers: &Readers, notices: &mut Notices) {

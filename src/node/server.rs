@@ -135,8 +135,8 @@ pub fn run<S: AsyncFnMut()>(
     listening: impl FnOnce(&Addresses),
 ) -> Result<(), ServerError> {
     raise_descriptor_limit();
-    let watch = Watch::new(options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let watch = runtime.block_on(async { Watch::new(options) })?;
     let listeners = Listeners::bind(options)?;
     let addresses = listeners.addresses.clone();
     let tls = options.tls.clone();
@@ -179,7 +179,7 @@ pub fn run<S: AsyncFnMut()>(
         Server { drain: options.drain, exit, machinery, running, gate, guards, orders };
     runtime.block_on(async {
         let told = signals()?;
-        tokio::spawn(watch.begin(readers)?);
+        tokio::spawn(watch.run(readers));
         let offer = listeners.offer(options)?;
         listening(&addresses);
         let (listeners, operators) = listeners.begin();

@@ -60,7 +60,14 @@ impl Inherited {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0];
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let got = recvmsg(&older, &mut [IoSliceMut::new(&mut byte)], &mut control, flags)?;
+        let got = recvmsg(&older, &mut [IoSliceMut::new(&mut byte)], &mut control, flags);
+        let got = got.map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => {
+                let words = format!("who waits there does not answer within {UPGRADE_PATIENCE:?}");
+                io::Error::new(ErrorKind::TimedOut, words)
+            }
+            _ => error.into(),
+        })?;
         let mut listeners = Vec::new();
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
