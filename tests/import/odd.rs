@@ -5,8 +5,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 
+use dbn::VersionUpgradePolicy;
+use dbn::decode::{DbnMetadata, DynDecoder};
+
 use crate::import;
-use crate::program::recording;
+use crate::program::{broadtape, recording, succeed};
 
 /// Its bytes, compressed as each tool does.
 fn compressed(bytes: &[u8]) -> [(&'static str, Vec<u8>); 3] {
@@ -68,4 +71,29 @@ fn times_that_go_back_keep_their_order_and_are_told() {
         orders.extend(record.get::<dbn::MboMsg>().map(|order| order.order_id));
     });
     assert_eq!(orders[..2], [7, 8], "the order of the file");
+}
+
+/// Exchanges have them; the official reader reads them.
+#[test]
+fn symbols_beyond_ascii_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let columns = "schema = \"trades\"\ntime = \"ns\"\n[columns]\n\
+                   time = 1\nsymbol = 2\nprice = 3\nsize = 4\n";
+    let mapping = written(folder.path(), "columns.toml", columns.as_bytes());
+    let symbols = ["币安人生USDT", "ÄÖ", "PLAIN"];
+    let lines = symbols.iter().map(|symbol| format!("1700000000000000000,{symbol},1.5,3\n"));
+    let lines = format!("t,s,p,z\n{}", lines.collect::<String>());
+    let file = written(folder.path(), "day.csv", lines.as_bytes());
+    let (once, twice) = (folder.path().join("once.dbn"), folder.path().join("twice.dbn.zst"));
+    let import = ["import", "csv", file.to_str().unwrap(), "--mapping", mapping.to_str().unwrap()];
+    succeed(broadtape().args(import).arg("-o").arg(&once));
+    succeed(broadtape().arg("export").arg(&once).arg("-o").arg(&twice));
+    for made in [once, twice] {
+        let metadata = DynDecoder::from_file(&made, VersionUpgradePolicy::AsIs).unwrap();
+        let metadata = metadata.metadata().clone();
+        let mut named: Vec<_> = metadata.mappings.iter().map(|m| m.raw_symbol.as_str()).collect();
+        named.sort_unstable();
+        assert_eq!(named, metadata.symbols);
+        assert_eq!(named, ["PLAIN", "ÄÖ", "币安人生USDT"]);
+    }
 }

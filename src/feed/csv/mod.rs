@@ -135,7 +135,9 @@ impl Row<'_> {
     fn price(&self, field: Field) -> Result<i64, String> {
         let Some(text) = self.text(field) else { return Ok(UNDEF_PRICE) };
         let price = decimal(text.as_bytes()).and_then(Decimal::price);
-        price.ok_or_else(|| format!("{field:?} {text:?} is no decimal with at most 9 places"))
+        price.ok_or_else(|| {
+            format!("{field:?} {text:?} is no decimal with at most 9 places, within ±9223372036")
+        })
     }
 }
 
@@ -200,7 +202,9 @@ impl Rows {
         let unit: i128 = match self.mapping.time {
             Unit::Iso => {
                 let time = self.zone.time(text);
-                return time.ok_or_else(|| format!("time {text:?} is not in ISO 8601"));
+                return time.ok_or_else(|| {
+                    format!("time {text:?} is not in ISO 8601, or not within 1970 to 2554")
+                });
             }
             Unit::S => 1_000_000_000,
             Unit::Ms => 1_000_000,
@@ -212,7 +216,7 @@ impl Rows {
             let nanos = i128::from(number.units) * unit / 10_i128.pow(number.places);
             u64::try_from(nanos).ok()
         });
-        nanos.ok_or_else(|| format!("time {text:?} is no time since the epoch"))
+        nanos.ok_or_else(|| format!("time {text:?} is no time from 1970 to 2554"))
     }
 
     fn side(&self, text: Option<&str>) -> Result<Side, String> {

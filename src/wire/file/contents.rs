@@ -1,6 +1,6 @@
 //! What the metadata of a DBN file says of its records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU64;
 
 use dbn::encode::dbn::MetadataEncoder;
@@ -8,9 +8,14 @@ use dbn::{MappingInterval, Metadata, MetadataBuilder, SType, Schema, SymbolMappi
 use time::OffsetDateTime;
 
 use crate::clock::{SECOND, UnixNanos};
+use crate::limits::SYMBOL_BYTES;
 
 /// Bytes of a dataset's name that DBN holds.
 const DATASET_BYTES: usize = 15;
+/// Bytes that a symbol takes in the metadata, with the terminating zero.
+const CELL: usize = SYMBOL_BYTES + 1;
+/// What no symbol begins with.
+const MARK: &str = "\u{1}\u{2}\u{3}";
 
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,9 +92,53 @@ impl Contents {
     /// Where a symbol is longer than DBN's.
     pub(super) fn encode(&self) -> std::io::Result<Vec<u8>> {
         let mut head = Vec::new();
-        let encoded = MetadataEncoder::new(&mut head).encode(&self.metadata());
+        let mut metadata = self.metadata();
+        let mut foreign = Foreign::default();
+        let mappings = metadata.mappings.iter_mut().map(|mapping| &mut mapping.raw_symbol);
+        mappings.chain(&mut metadata.symbols).for_each(|symbol| foreign.take(symbol));
+        let encoded = MetadataEncoder::new(&mut head).encode(&metadata);
         encoded.map_err(std::io::Error::other)?;
+        foreign.put_back(&mut head);
         Ok(head)
+    }
+}
+
+/// Symbols beyond ASCII: exchanges have them, and readers of DBN take them as UTF-8, but its encoder
+/// refuses them. Others stand in for them while it is at work.
+#[derive(Default)]
+struct Foreign {
+    /// Each by the one that stands in for it.
+    symbols: HashMap<String, String>,
+}
+
+impl Foreign {
+    /// Takes a symbol out, where the encoder would refuse it. No other is like what stands in for
+    /// it: symbols are without control characters. One that is too long stays refused.
+    fn take(&mut self, symbol: &mut String) {
+        if !symbol.is_ascii() && symbol.len() <= SYMBOL_BYTES {
+            let stand_in = format!("{MARK}{}", self.symbols.len());
+            self.symbols.insert(stand_in.clone(), std::mem::replace(symbol, stand_in));
+        }
+    }
+
+    fn put_back(&self, head: &mut [u8]) {
+        let mut at = 0;
+        while !self.symbols.is_empty() && at + CELL <= head.len() {
+            let cell = &mut head[at..at + CELL];
+            let Some(symbol) = self.stands_for(cell) else {
+                at += 1;
+                continue;
+            };
+            cell.fill(0);
+            cell[..symbol.len()].copy_from_slice(symbol.as_bytes());
+            at += CELL;
+        }
+    }
+
+    fn stands_for(&self, cell: &[u8]) -> Option<&str> {
+        let text =
+            cell.starts_with(MARK.as_bytes()).then(|| cell.split(|byte| *byte == 0))?.next()?;
+        self.symbols.get(std::str::from_utf8(text).ok()?).map(String::as_str)
     }
 }
 
