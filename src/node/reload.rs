@@ -86,8 +86,8 @@ pub(super) struct Readers {
 }
 
 impl Watch {
-    /// Looks at the files of a server, before anything of them is read, and watches SIGHUP from here
-    /// on: one that comes while the server starts is taken once it has. Called within a runtime.
+    /// Looks at the files of a server, before anything of them is read, and watches SIGHUP from
+    /// here on: one that comes while the server starts is taken once it has. Called in a runtime.
     ///
     /// # Errors
     /// What the system says.

@@ -103,8 +103,8 @@ impl Contents {
     }
 }
 
-/// Symbols beyond ASCII: exchanges have them, and readers of DBN take them as UTF-8, but its encoder
-/// refuses them. Others stand in for them while it is at work.
+/// Symbols beyond ASCII: exchanges have them, and readers of DBN take them as UTF-8, but its
+/// encoder refuses them. Others stand in for them while it is at work.
 #[derive(Default)]
 struct Foreign {
     /// Each by the one that stands in for it.
@@ -136,8 +136,8 @@ impl Foreign {
     }
 
     fn stands_for(&self, cell: &[u8]) -> Option<&str> {
-        let text =
-            cell.starts_with(MARK.as_bytes()).then(|| cell.split(|byte| *byte == 0))?.next()?;
+        let marked = Some(cell).filter(|cell| cell.starts_with(MARK.as_bytes()))?;
+        let text = marked.split(|byte| *byte == 0).next()?;
         self.symbols.get(std::str::from_utf8(text).ok()?).map(String::as_str)
     }
 }
