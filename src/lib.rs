@@ -23,12 +23,13 @@
 //!    backlog, by reference; what a client sends is judged by a strict decoder.
 //! 5. [`tape`]: one more reader of the ring writes it to disk, on a thread of its own; files are
 //!    read again from any position, also while they are written. A shard that needs what the ring
-//!    no longer has, for a client that catches up or replays, asks [`tape::desk`] and goes on.
+//!    no longer has, for a client that catches up or replays, asks [`tape::desk`] and goes on;
+//!    [`tape::workshop`] derives for a replay what follows from its recording.
 //!
 //! Beside them, never on the data threads: [`gate`] accepts and upgrades, and hands each connection
 //! to the shard with the fewest; [`node`] configures, starts, answers HTTP and drains; [`cli`] is
-//! the command line. [`wire`], [`book`], [`clock`], [`latency`] and [`limits`] are vocabulary: they
-//! name no stage.
+//! the command line. [`wire`], [`book`], [`derive`], [`clock`], [`latency`] and [`limits`] are
+//! vocabulary: they name no stage.
 //!
 //! Who may name whom, held by `tests/tree`:
 //! `main → cli → node → {feed → ring ← shard → socket}`, `gate` before the shards.
@@ -58,6 +59,7 @@
 pub mod book;
 pub mod cli;
 pub mod clock;
+pub mod derive;
 pub mod feed;
 pub mod gate;
 pub mod latency;

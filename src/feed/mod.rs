@@ -5,10 +5,8 @@
 //! come again. It never sleeps, never reads a clock and never touches the ring: the same seed or
 //! file and the same sequence of `now` give the same bytes.
 
-mod batch;
 mod csv;
 pub mod decimal;
-mod derive;
 mod iex;
 mod itch;
 mod json;
@@ -26,8 +24,7 @@ mod symbols;
 mod tape;
 pub mod time;
 
-pub use batch::Batch;
-pub use derive::Deriver;
+pub use crate::derive::{Batch, Deriver};
 pub use metronome::Metronome;
 pub use sim::{RATE_DEFAULT, SYMBOLS_DEFAULT, Scenario, ScenarioError, Sim, SimOptions};
 

@@ -6,7 +6,8 @@ use crate::source::{Source, Token};
 /// Modules that everybody may name, and that name only each other.
 ///
 /// `book` is one of them: the feed derives from an order book, and a shard sends it as a snapshot.
-const VOCABULARY: [&str; 5] = ["wire", "book", "clock", "latency", "limits"];
+/// So is `derive`: the feed derives what is published, the tape what a client has replayed.
+const VOCABULARY: [&str; 6] = ["wire", "book", "derive", "clock", "latency", "limits"];
 
 /// What each stage may name besides itself and the vocabulary.
 const MAY_NAME: &[(&str, &[&str])] = &[

@@ -26,15 +26,17 @@
 //!
 //! and, when the feed has nothing more before `now`: `while !deriver.advance(now, out) { … }`.
 
+mod batch;
 mod depth;
 mod instrument;
 mod interval;
 
 use std::collections::HashMap;
 
+pub use self::batch::Batch;
+
 use self::instrument::{SPANS, Shared, State};
 use self::interval::Interval;
-use super::Batch;
 use crate::book::Faults;
 use crate::clock::UnixNanos;
 use crate::limits::{BOOK_ORDERS_MAX, INSTRUMENTS_MAX};
@@ -72,10 +74,12 @@ impl Deriver {
     /// Those of them that follow from orders alone.
     pub const OF_ORDERS: u32 = bit(Schema::Trades) | bit(Schema::Mbp1) | bit(Schema::Mbp10);
 
-    /// Derives the schemas of this mask, as far as they are of [`Deriver::SCHEMAS`].
+    /// Derives the schemas of this mask, as far as they are of [`Deriver::SCHEMAS`]; `tbbo` comes
+    /// as the `mbp-1` that it is.
     pub fn new(schemas: u32) -> Self {
+        let tbbo = if schemas & bit(Schema::Tbbo) != 0 { bit(Schema::Mbp1) } else { 0 };
         Self {
-            schemas: schemas & Self::SCHEMAS,
+            schemas: (schemas | tbbo) & Self::SCHEMAS,
             places: HashMap::default(),
             states: Vec::new(),
             intervals: SPANS.map(|(length, ..)| Interval::new(length)),
@@ -191,6 +195,11 @@ impl Deriver {
         self.states.iter().map(State::faults).fold(self.faults, Faults::plus)
     }
 
+    /// Exchanges the room for orders that its books may grow by: several derivers may share one.
+    pub fn exchange_room(&mut self, room: &mut usize) {
+        std::mem::swap(&mut self.room, room);
+    }
+
     /// Where the state of a record's instrument is; none for those beyond what a server knows.
     #[inline]
     fn place(&mut self, bare: &[u8]) -> Option<u32> {
@@ -206,6 +215,26 @@ impl Deriver {
         self.places.insert(id, place);
         Some(place)
     }
+}
+
+/// The schemas that records of these are of: `tbbo` is the `mbp-1` that are trades.
+pub const fn held(schemas: u32) -> u32 {
+    let tbbo = if schemas & bit(Schema::Mbp1) != 0 { bit(Schema::Tbbo) } else { 0 };
+    schemas | tbbo
+}
+
+/// Which schemas follow from records of these, and are none of theirs.
+pub const fn derivable(schemas: u32) -> u32 {
+    const BOOKS: u32 = bit(Schema::Mbp1) | bit(Schema::Mbp10);
+    const QUOTES: u32 = bit(Schema::Bbo1S) | bit(Schema::Bbo1M);
+    const BARS: u32 = Deriver::SCHEMAS & !Deriver::OF_ORDERS & !QUOTES;
+    let following = match () {
+        () if schemas & bit(Schema::Mbo) != 0 => Deriver::SCHEMAS | bit(Schema::Tbbo),
+        () if schemas & BOOKS != 0 => BARS | QUOTES,
+        () if schemas & bit(Schema::Trades) != 0 => BARS,
+        () => 0,
+    };
+    following & !held(schemas)
 }
 
 /// Is this `mbo` record part of a snapshot? Then its time is no time of the market.

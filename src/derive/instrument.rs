@@ -2,10 +2,10 @@
 
 use std::mem::offset_of;
 
+use super::Batch;
 use super::depth::Depth;
 use crate::book::Faults;
 use crate::clock::{SECOND, UnixNanos};
-use crate::feed::Batch;
 use crate::wire::instrument::bit;
 use crate::wire::record::{
     BboMsg, BidAskPair, FlagSet, MboMsg, Mbp1Msg, Mbp10Msg, OhlcvMsg, Schema, Side, TradeMsg,
