@@ -312,6 +312,15 @@ pub const DESK_TAPES: usize = 16;
 pub const DESK_CURSORS: usize = 64;
 /// Blocks of tapes that are kept for the next one who asks for them.
 pub const DESK_BLOCKS: usize = 64;
+/// Replays for which one desk derives what their recordings do not hold, at once. Their books share
+/// [`BOOK_ORDERS_MAX`].
+pub const DERIVATIONS_MAX: usize = 16;
+/// Bytes of derived records that are made in one go, about.
+pub const DERIVED_PIECE: usize = 256 << 10;
+/// Records that are gone through in one go, whatever comes of them.
+pub const DERIVED_RECORDS: usize = 1 << 15;
+/// After this long what a replay that has ended has left behind is gone.
+pub const DERIVED_IDLE: Duration = Duration::from_secs(1);
 /// Between two looks for what the recorder may be about to write, and how many of them.
 pub const TAPE_RETRY_READ: Duration = Duration::from_millis(50);
 /// See [`TAPE_RETRY_READ`].

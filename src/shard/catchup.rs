@@ -195,7 +195,7 @@ impl<E: Engine> Shard<E> {
                 passage.retry = Some(now + TAPE_RETRY_READ);
             }
             Found::End { .. } => self.skip_to_ring(token, "not_recorded"),
-            Found::Tape(_) | Found::Absent(_) | Found::Unready(_) => {}
+            Found::Derived { .. } | Found::Tape(_) | Found::Absent(_) | Found::Unready(_) => {}
             Found::Gone(_) => self.skip_to_ring(token, "not_retained"),
             Found::Failed(reason) => {
                 tracing::error!(%reason, "what a client missed can't be read");
@@ -290,7 +290,9 @@ impl<E: Engine> Shard<E> {
             }
             Found::End { expected } => Located::At(Passage::after(expected - 1)),
             Found::Gone(words) => gone(words),
-            Found::Tape(_) | Found::Absent(_) | Found::Unready(_) => return,
+            Found::Derived { .. } | Found::Tape(_) | Found::Absent(_) | Found::Unready(_) => {
+                return;
+            }
             Found::Failed(words) => Located::Not(ControlError::new(ErrorCode::Internal, words)),
         };
         self.connections[token as usize].located = Some(Box::new(located));

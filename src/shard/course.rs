@@ -166,6 +166,12 @@ impl Passage {
         self.next = block.first_seq().max(self.after + 1);
     }
 
+    /// Takes derived records, which have numbers of their own: they go on from the last one.
+    pub fn take_derived(&mut self, records: Bytes) {
+        (self.asked, self.retry, self.tries) = (false, None, 0);
+        (self.rest, self.next) = (records, self.after + 1);
+    }
+
     /// What lies between the last record examined and the block, where anything does: it is not on
     /// the tape. It counts as examined.
     pub fn take_hole(&mut self) -> Option<(u64, u64)> {

@@ -13,9 +13,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
+use bytes::Bytes;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::library::{Library, State, Summary};
+use super::workshop::Workshop;
 use super::{Block, Cursor, Tape, TapeError};
 use crate::clock::UnixNanos;
 use crate::limits::{DESK_BLOCKS, DESK_CURSORS, DESK_QUEUE, DESK_TAPES};
@@ -38,6 +40,13 @@ pub enum From {
 pub enum Found {
     /// The block with the first record that was asked for, and perhaps some before it.
     Block(Block),
+    /// The next records of a derivation, published, end to end; there may be none of them.
+    Derived {
+        /// They.
+        records: Bytes,
+        /// Nothing comes after them.
+        over: bool,
+    },
     /// A tape that was opened.
     Tape(Arc<Contents>),
     /// Nothing there has been recorded yet. The number that is expected next.
@@ -101,6 +110,8 @@ struct Question {
 #[derive(Clone)]
 pub struct Desk {
     questions: Sender<Question>,
+    /// Who derives what a recording does not hold.
+    pub workshop: Workshop,
 }
 
 impl Desk {
@@ -113,7 +124,7 @@ impl Desk {
         let (tapes, cursors, blocks) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         let clerk = Clerk { library, tapes, cursors, blocks };
         thread::Builder::new().name("desk".to_owned()).spawn(move || clerk.run(&questions))?;
-        Ok(Self { questions: sender })
+        Ok(Self { questions: sender, workshop: Workshop::start()? })
     }
 
     /// Asks for what a tape holds from a place on.

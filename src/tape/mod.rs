@@ -38,6 +38,7 @@
 
 mod block;
 mod cursor;
+mod derivation;
 pub mod desk;
 pub mod disk;
 mod error;
@@ -56,6 +57,7 @@ mod tests;
 mod transcript;
 mod verify;
 mod walk;
+pub mod workshop;
 mod write;
 
 pub use block::Block;

@@ -5,10 +5,12 @@ use super::params::{Allowance, Params, bad, wrong};
 use super::position::Position;
 use super::strict::Json;
 use super::symbols::Symbols;
-use super::text::Object;
+use super::text::{Object, string};
 use crate::clock::UnixNanos;
 use crate::limits::{RECORDING_NAME, REPLAY_SPEEDS, REPLAY_STEP_MAX};
+use crate::wire::instrument::bit;
 use crate::wire::message::message;
+use crate::wire::record::schemas;
 
 /// How fast a client has a recording replayed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -230,6 +232,10 @@ pub struct Granted {
     pub records: u64,
     /// The subscription that follows it.
     pub subscription: Option<u32>,
+    /// Mask of the schemas that are derived.
+    pub derived: u32,
+    /// Mask of those asked for that can't come.
+    pub missing: u32,
 }
 
 impl Granted {
@@ -239,10 +245,20 @@ impl Granted {
             Some((start, end)) => o.long("start", start).long("end", end),
             None => o.null("start").null("end"),
         };
-        match self.subscription {
+        let o = match self.subscription {
             Some(subscription) => o.number("subscription", subscription),
             None => o,
-        }
+        };
+        named(named(o, "derived", self.derived), "missing", self.missing)
+    }
+}
+
+/// A list of the schemas of a mask, where it has any.
+fn named<'o>(o: Object<'o>, name: &str, mask: u32) -> Object<'o> {
+    let of = schemas().filter(|schema| mask & bit(*schema) != 0);
+    match mask {
+        0 => o,
+        _ => o.list(name, of, |out, schema| string(out, schema.as_str())),
     }
 }
 

@@ -165,6 +165,33 @@ fn good_symbols_subscribe_beside_those_that_are_not_given() {
 }
 
 #[test]
+fn what_is_derived_is_given_by_its_own_schema() {
+    let feeds = concat!(env!("CARGO_MANIFEST_DIR"), "/feeds");
+    let copies = tempfile::tempdir().unwrap();
+    let more = ["--recordings", feeds, "--recordings-cache", copies.path().to_str().unwrap()];
+    let world = World::new(&more);
+    let rights = json!({"schemas": ["ohlcv-1s"], "symbols": "*", "history": "all", "replay": true});
+    let token = world.token("alice", rights);
+    let listed = loop {
+        let (_, text) = page(world.server(), "/v1/recordings", Some(&token));
+        let all: Value = serde_json::from_str(&text).unwrap();
+        let all = all["recordings"].as_array().unwrap();
+        if let Some(crash) = all.iter().find(|r| r["name"] == "crash" && r["state"] == "ready") {
+            break crash.clone();
+        }
+    };
+    assert_eq!((&listed["schemas"], &listed["derivable"]), (&json!([]), &json!(["ohlcv-1s"])));
+    let mut client = Client::connect(world.server(), Some(&token));
+    let wish = |schema: &str| json!({"recording": "crash", "speed": "max", "schema": schema});
+    for other in ["bbo-1s", "trades", "mbp-1"] {
+        assert_eq!(client.refused("replay", wish(other)), (403, "not_entitled".to_owned()));
+    }
+    assert_eq!(client.granted("replay", wish("ohlcv-1s"))["derived"], json!(["ohlcv-1s"]));
+    let completed = client.until(|message| message["type"] == "replay_completed");
+    assert_ne!(completed["records"], "0", "{completed}");
+}
+
+#[test]
 fn history_reaches_as_far_as_is_given() {
     let world = World::new(&[]);
     let token = |history: Value| {

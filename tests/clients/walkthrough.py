@@ -98,6 +98,15 @@ async def live(session: Session) -> None:
     assert numbers == sorted(set(numbers)), "in order, once each"
 
 
+async def bars(session: Session) -> None:
+    """What the recording does not hold: its bars."""
+    result = await session.ask(12)
+    assert result["derived"] == ["ohlcv-1s"], result
+    completed = await session.until("replay_completed")
+    told = [record for record in session.records if record["hd"]["rtype"] == 0x20]
+    assert len(told) == int(completed["records"]) > 100, completed
+
+
 async def main(url: str, path: str) -> None:
     """All of the page."""
     with open(path, encoding="utf-8") as page:
@@ -109,6 +118,7 @@ async def main(url: str, path: str) -> None:
         await session.ask(10)
         await session.gather(1)
         await session.ask(11)
+        await bars(session)
         await live(session)
     assert not asked, f"not tried: {asked}"
     print("the page holds")

@@ -5,6 +5,7 @@
 mod catchup;
 mod client;
 mod closing;
+mod derived;
 mod echo;
 mod encodings;
 mod heartbeats;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use dbn::encode::{EncodeRecord, dbn::Encoder};
-use dbn::{Mbp1Msg, MetadataBuilder, SType, TradeMsg, rtype};
+use dbn::{FlagSet, MboMsg, Mbp1Msg, MetadataBuilder, SType, TradeMsg, flags, rtype};
 
 use crate::program::Program;
 
@@ -28,16 +28,7 @@ pub(crate) enum Kind {
 /// Makes a recording: `what` says of record `n` what it is, of which instrument, and at how many
 /// microseconds. Its venue sequence and its price are `n`, from 1.
 pub(crate) fn record(records: u32, what: impl Fn(u32) -> (Kind, u32, u32)) -> Recording {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("made.dbn");
-    let metadata = MetadataBuilder::new()
-        .dataset("TEST".to_owned())
-        .schema(None)
-        .start(START)
-        .stype_in(Some(SType::RawSymbol))
-        .stype_out(SType::InstrumentId)
-        .build();
-    let mut encoder = Encoder::new(File::create(&path).unwrap(), &metadata).unwrap();
+    let (recording, mut encoder) = begin();
     for n in 1..=records {
         let (kind, instrument, micros) = what(n);
         let time = START + u64::from(micros) * 1_000;
@@ -47,7 +38,52 @@ pub(crate) fn record(records: u32, what: impl Fn(u32) -> (Kind, u32, u32)) -> Re
             Kind::TradedQuote => encoder.encode_record(&quote(n, instrument, time, b'T')).unwrap(),
         }
     }
-    Recording { _folder: folder, path }
+    recording
+}
+
+fn begin() -> (Recording, Encoder<File>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made.dbn");
+    let metadata = MetadataBuilder::new()
+        .dataset("TEST".to_owned())
+        .schema(None)
+        .start(START)
+        .stype_in(Some(SType::RawSymbol))
+        .stype_out(SType::InstrumentId)
+        .build();
+    let encoder = Encoder::new(File::create(&path).unwrap(), &metadata).unwrap();
+    (Recording { _folder: folder, path }, encoder)
+}
+
+/// Makes a recording of so many events of orders, one a millisecond, of two instruments: an order
+/// comes every time, each third time the oldest of those that still rest goes, each seventh trades.
+pub(crate) fn record_orders(events: u32) -> Recording {
+    let (recording, mut encoder) = begin();
+    let mut order = |n: u32, action: u8, of: u32, last: bool| {
+        let time = START + u64::from(n) * 1_000_000;
+        let bid = of.is_multiple_of(2);
+        // Somewhere near the middle, on its own side of it.
+        let away = i64::from(of.wrapping_mul(2_654_435_761) >> 28);
+        let price = 1_000_000_000 * if bid { 99 - away } else { 101 + away };
+        let mut order = MboMsg { price, size: 1 + of % 9, sequence: n, ..MboMsg::default() };
+        (order.hd.instrument_id, order.hd.publisher_id) = (1 + of % 4 / 2, 64000);
+        (order.hd.ts_event, order.ts_recv, order.order_id) = (time - 9, time, u64::from(of));
+        (order.action, order.side) = (action as _, if bid { b'B' } else { b'A' } as _);
+        order.flags = FlagSet::new(if last { flags::LAST } else { 0 });
+        encoder.encode_record(&order).unwrap();
+    };
+    for n in 1..=events {
+        let goes = n.is_multiple_of(3) && n > 60;
+        if goes && n.is_multiple_of(7) {
+            order(n, b'T', n / 3, false);
+            order(n, b'F', n / 3, false);
+        }
+        if goes {
+            order(n, b'C', n / 3, false);
+        }
+        order(n, b'A', n, true);
+    }
+    recording
 }
 
 fn trade(n: u32, instrument: u32, time: u64) -> TradeMsg {

@@ -190,8 +190,7 @@ async fn it_is_filtered_by_symbol_and_runs_beside_a_live_subscription() {
     client.records(100).await;
     client.heartbeat().await;
     let other = json!({"recording": "live", "schema": "mbp-10", "speed": "max"});
-    let (none, completed) = whole(&mut client, other).await;
-    assert!(none.is_empty() && completed["first"].is_null(), "{completed}");
+    assert_eq!(client.refused("replay", other).await, (404, "unknown_schema".to_owned()));
 }
 
 #[tokio::test]

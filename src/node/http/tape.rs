@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::decimal::Decimal;
 use super::exposition::{Exposition, Kind};
+use crate::derive;
 use crate::node::report::{self, RecorderStatus, Status};
 use crate::wire::grant::Rights;
 use crate::wire::instrument::bit;
@@ -108,12 +109,20 @@ struct Recording<'a> {
     start: Option<Decimal>,
     end: Option<Decimal>,
     records: Decimal,
+    /// Of its records.
     schemas: Vec<&'static str>,
+    /// What can be replayed besides: derived from its records.
+    derivable: Vec<&'static str>,
     symbols: usize,
     /// `ready`, `preparing` (it is still being read) or `refused`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+}
+
+/// The schemas of a mask.
+fn named(mask: u32) -> Vec<&'static str> {
+    schemas().filter(|schema| mask & bit(*schema) != 0).map(|schema| schema.as_str()).collect()
 }
 
 /// `/v1/recordings`: those that may be replayed, as far as they may.
@@ -127,10 +136,8 @@ pub(super) fn recordings(all: &[report::Recording], rights: Option<&Rights>) -> 
         start: summary.times.map(|(start, _)| Decimal(start)),
         end: summary.times.map(|(_, end)| Decimal(end)),
         records: Decimal(summary.records),
-        schemas: schemas()
-            .filter(|schema| summary.schemas & given & bit(*schema) != 0)
-            .map(|schema| schema.as_str())
-            .collect(),
+        schemas: named(summary.schemas & given),
+        derivable: named(derive::derivable(summary.schemas) & given),
         symbols: summary.symbols,
     });
     super::json(&Recordings { recordings: list.collect() })

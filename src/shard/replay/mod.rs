@@ -6,6 +6,7 @@
 //! framed is sent before the answer to whatever comes next, so that nothing follows the answer to a
 //! pause.
 
+mod derived;
 mod play;
 
 use std::collections::VecDeque;
@@ -14,6 +15,7 @@ use std::time::Instant;
 
 pub(super) use play::{Place, Play};
 
+use self::derived::{Derived, Offer};
 use self::play::Pause;
 use crate::clock::{Now, UnixNanos, unix_now};
 use crate::limits::{CATCHUP_PER_TURN, RECORDING_LIVE, REPLAYS_MAX, TAPE_RETRY_READ};
@@ -77,7 +79,7 @@ fn opened(found: Found, roster: &Roster) -> Result<Opened, ControlError> {
             tracing::error!(%reason, "a recording can't be opened");
             (ErrorCode::Internal, UNREADABLE.to_owned())
         }
-        Found::Block(_) | Found::End { .. } => {
+        Found::Block(_) | Found::Derived { .. } | Found::End { .. } => {
             (ErrorCode::Internal, "it can't be opened".to_owned())
         }
     };
@@ -193,17 +195,20 @@ impl<E: Engine> Shard<E> {
         } else {
             self.shelf.as_ref().map(|shelf| &shelf.desk)
         };
-        let place = Place {
-            desk: desk.cloned(),
-            folder: contents.folder.clone(),
-            last_seq: if live && own { u64::MAX } else { contents.last_seq },
-            own,
+        // What is recorded goes on live as it is recorded.
+        let grows = live && own;
+        let offer = if grows { Offer::default() } else { Offer::of(wish, contents)? };
+        let derived = match offer.derived {
+            0 => None,
+            some => Some(Derived::new((wish, some), (contents, catalog), &interest, desk)?),
         };
+        let place = Place::new(contents, desk.cloned(), (own, grows));
         let connection = &mut self.connections[token as usize];
         let id = connection.next_replay;
         connection.next_replay += 1;
         let mut play = Play::new(id, wish.clone(), place, catalog.clone(), interest);
         play.bound(bounds);
+        play.derived = derived;
         if live {
             play.subscription = Some(connection.next_id);
             connection.next_id += 1;
@@ -214,6 +219,8 @@ impl<E: Engine> Shard<E> {
             span: span.filter(|(start, end)| start <= end),
             records: contents.records,
             subscription: play.subscription,
+            derived: offer.derived,
+            missing: offer.missing,
         };
         Ok((play, granted))
     }
@@ -326,18 +333,22 @@ impl<E: Engine> Shard<E> {
         let connection = &self.connections[token as usize];
         let Some(play) = &connection.replay else { return };
         let Some(desk) = &play.place.desk else { return };
-        let from = match play.passage.is_set() {
-            true => From::After(play.passage.seq()),
-            false => From::Near(play.from()),
-        };
+        let begun = play.passage.is_set();
         let (mailbox, session, read) = (self.mailbox.clone(), connection.session, play.reads + 1);
         let errand = Errand::Replay(play.id, read);
         let reply = Box::new(move |found| {
             mailbox.insist(Command::Read { token, session, errand, found });
         });
-        let asked = desk.ask(&play.place.folder, from, reply).is_ok();
+        let asked = match &play.derived {
+            Some(derived) => {
+                let from = (!begun).then(|| play.from());
+                desk.workshop.ask(&derived.plan, from, reply)
+            }
+            None if begun => desk.ask(&play.place.folder, From::After(play.passage.seq()), reply),
+            None => desk.ask(&play.place.folder, From::Near(play.from()), reply),
+        };
         if let Some(play) = &mut self.connections[token as usize].replay {
-            play.passage.asked = asked;
+            play.passage.asked = asked.is_ok();
             play.reads = read;
         }
     }
@@ -375,14 +386,23 @@ impl<E: Engine> Shard<E> {
                 self.pass_over(token, now);
             }
             Found::End { .. } => play.passage.retry = Some(now.mono + TAPE_RETRY_READ),
-            Found::Tape(_) | Found::Absent(_) | Found::Unready(_) => {}
+            Found::Derived { records, over } => play.take_derived(records, over),
+            Found::Unready(words) => {
+                self.break_off(token, &ControlError::new(ErrorCode::TooManyRequests, words));
+            }
+            Found::Tape(_) | Found::Absent(_) => {}
             Found::Gone(words) | Found::Failed(words) => {
                 tracing::error!(reason = %words, "a replay can't go on");
-                let error = ControlError::new(ErrorCode::Internal, UNREADABLE.to_owned());
-                self.tell(token, |out| message::error(&error, now.unix, out));
-                self.end_replay(token);
+                self.break_off(token, &ControlError::new(ErrorCode::Internal, UNREADABLE));
             }
         }
+    }
+
+    /// A replay can't go on: it ends, and its client is told why.
+    fn break_off(&mut self, token: u32, error: &ControlError) {
+        let now = self.now.unix;
+        self.tell(token, |out| message::error(error, now, out));
+        self.end_replay(token);
     }
 
     /// A pass is over: what the client wants to follow, follows.

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::clock::{Now, UnixNanos};
+use bytes::Bytes;
+
+use super::derived::Derived;
+use crate::clock::{Now, SECOND, UnixNanos};
 use crate::limits::{PIECE_BYTES, REPLAY_RECORDS_PER_TURN};
 use crate::shard::cache::{self, Key};
 use crate::shard::catalog::{Catalog, Index};
 use crate::shard::course::Passage;
 use crate::shard::encode::{Framer, Texts};
 use crate::shard::interest::Interest;
-use crate::tape::desk::Desk;
+use crate::tape::desk::{Contents, Desk};
 use crate::wire::encoding::Encoding;
 use crate::wire::position::Position;
 use crate::wire::record::{self, Schema, UNDEF_TIMESTAMP};
@@ -34,6 +37,19 @@ impl Pace {
         let after = time.saturating_sub(from) as f64 / factor;
         at.checked_add(Duration::from_nanos(after as u64))
     }
+}
+
+/// When a record was told, on the scale of index times: a bar at the end of its interval, which its
+/// index time begins.
+fn told(record: &[u8]) -> UnixNanos {
+    let length = match record::rtype_of(record) {
+        record::rtype::OHLCV_1S => SECOND,
+        record::rtype::OHLCV_1M => 60 * SECOND,
+        record::rtype::OHLCV_1H => 3_600 * SECOND,
+        record::rtype::OHLCV_1D => 86_400 * SECOND,
+        _ => 0,
+    };
+    record::index_ts(record).saturating_add(length)
 }
 
 /// Why a replay has nothing to send.
@@ -59,8 +75,23 @@ pub struct Place {
     pub folder: Arc<PathBuf>,
     /// Nothing after this number is for the replay.
     pub last_seq: u64,
+    /// No record was told after this index time, ns.
+    last_time: UnixNanos,
     /// Is it of the live stream, which goes on where it ends?
     pub own: bool,
+}
+
+impl Place {
+    /// Of a recording; is it `own`, and is what is recorded meanwhile for the replay as well?
+    pub(in crate::shard) fn new(
+        contents: &Contents,
+        desk: Option<Desk>,
+        (own, grows): (bool, bool),
+    ) -> Self {
+        let last_seq = if grows { u64::MAX } else { contents.last_seq };
+        let last_time = contents.times.filter(|_| !grows).map_or(u64::MAX, |(_, last)| last);
+        Self { desk, folder: contents.folder.clone(), last_seq, last_time, own }
+    }
 }
 
 /// A replay.
@@ -79,6 +110,8 @@ pub struct Play {
     pub reads: u64,
     /// Where the recording is.
     pub place: Place,
+    /// What is read in its place, where something has to be derived.
+    pub(super) derived: Option<Derived>,
     /// Its instruments.
     catalog: Arc<Catalog>,
     interest: Interest,
@@ -99,6 +132,8 @@ pub struct Play {
     pub records: u64,
     /// Index time of the last record passed.
     time: Option<UnixNanos>,
+    /// When that was told, by index times.
+    told: Option<UnixNanos>,
     /// Index times of the first and the last record sent.
     span: Option<(UnixNanos, UnixNanos)>,
 }
@@ -122,6 +157,7 @@ impl Play {
             passage: Passage::default(),
             reads: 0,
             place,
+            derived: None,
             catalog,
             interest,
             announced: HashSet::new(),
@@ -133,6 +169,7 @@ impl Play {
             due: None,
             records: 0,
             time: None,
+            told: None,
             span: None,
         }
     }
@@ -160,7 +197,10 @@ impl Play {
 
     /// Goes on from this index time.
     pub(in crate::shard) fn seek(&mut self, time: UnixNanos) {
-        (self.from, self.time) = (time, None);
+        (self.from, self.time, self.told) = (time, None, None);
+        if let Some(derived) = &mut self.derived {
+            derived.over = false;
+        }
         self.passage = Passage::default();
         (self.pace.anchor, self.due) = (None, None);
     }
@@ -172,7 +212,7 @@ impl Play {
 
     /// Goes on at this speed from where it is.
     pub(in crate::shard) fn set_speed(&mut self, speed: Speed, now: Instant) {
-        self.pace = Pace { speed, anchor: self.time.map(|time| (time, now)) };
+        self.pace = Pace { speed, anchor: self.told.map(|time| (time, now)) };
         self.due = None;
     }
 
@@ -230,23 +270,23 @@ impl Play {
                 return Pause::Told;
             }
             let Some((seq, record)) = self.passage.peek() else {
-                // What lies behind its last record may not even be readable.
-                let over = self.passage.seq() >= self.place.last_seq;
-                return if over { Pause::Over } else { Pause::Dry };
+                return if self.is_over() { Pause::Over } else { Pause::Dry };
             };
             let (time, published) = (record::index_ts(&record), record::ts_out(&record));
             if published > newest {
                 return Pause::Until(now.mono + Duration::from_nanos(published - newest));
             }
-            if seq > self.place.last_seq || time > self.wish.end && time != UNDEF_TIMESTAMP {
+            let behind = self.derived.is_none() && seq > self.place.last_seq;
+            if behind || time > self.wish.end && time != UNDEF_TIMESTAMP {
                 return Pause::Over;
             }
             if time >= self.from && time != UNDEF_TIMESTAMP {
-                let due = if self.paused { None } else { self.pace.due(time, now.mono) };
+                let told = told(&record).min(self.place.last_time);
+                let due = if self.paused { None } else { self.pace.due(told, now.mono) };
                 if let Some(due) = due.filter(|due| *due > now.mono) {
                     return Pause::Until(due);
                 }
-                self.time = Some(time);
+                (self.time, self.told) = (Some(time), Some(told));
             }
             self.passage.pop();
             if time < self.from || published < oldest {
@@ -265,6 +305,23 @@ impl Play {
             framer.push(item, self.records);
         }
         Pause::None
+    }
+
+    /// Does nothing come after what it has?
+    fn is_over(&self) -> bool {
+        match &self.derived {
+            Some(derived) => derived.over,
+            // What lies behind its last record may not even be readable.
+            None => self.passage.seq() >= self.place.last_seq,
+        }
+    }
+
+    /// Takes the next records of its derivation.
+    pub(in crate::shard) fn take_derived(&mut self, records: Bytes, over: bool) {
+        self.passage.take_derived(records);
+        if let Some(derived) = &mut self.derived {
+            derived.over = over;
+        }
     }
 
     /// The key of a record, where it is asked for.
