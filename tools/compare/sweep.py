@@ -90,7 +90,7 @@ def sweeps():
             Case(time_, 100, 2000, server=["--flush-interval", time_])
             for time_ in ("0", "500us", "1ms", "2ms", "5ms", "10ms")
         ],
-        "stalled of 1,000": [
+        "stalled of 1000": [
             Case("none", 1000, 100),
             Case("100", 1000, 100, bench=["--stall", "100"]),
         ],
@@ -178,6 +178,7 @@ def main():
                     file.write(trade(cases, runs))
     with open(os.path.join(place.results, "table.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(tables))
+    place.unroot()
 
 
 if __name__ == "__main__":
