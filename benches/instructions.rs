@@ -90,14 +90,14 @@ fn full() -> Box<Pipe> {
     pipe
 }
 
-#[library_benchmark(config = at_most(13_723))]
+#[library_benchmark(config = at_most(5_654))]
 #[bench::a_commit_of_100(setup = pipe)]
 fn ring_write(mut pipe: Box<Pipe>) -> Box<Pipe> {
     pipe.writer.publish(pipe.batch.bytes(), pipe.batch.iter(), 1);
     pipe
 }
 
-#[library_benchmark(config = at_most(5_215))]
+#[library_benchmark(config = at_most(4_450))]
 #[bench::of_100(setup = full)]
 fn ring_read(mut pipe: Box<Pipe>) -> Box<Pipe> {
     let _ = black_box(pipe.reader.read(&mut pipe.segment));

@@ -51,15 +51,19 @@ impl Words {
     pub(super) fn store(&self, position: u64, bare: &[u8], ts_out: u64) {
         let (bare, _) = bare.as_chunks::<8>();
         let at = self.index(position);
-        match self.words.get(at..=at + bare.len()) {
-            Some(to) => fill(to, bare, ts_out),
-            None => self.store_across(at, bare, ts_out),
+        // Of most records the compiler knows the length here, and needs no loop.
+        match (self.words.get(at..=at + bare.len()), bare.len()) {
+            (Some(to), 5) => fill::<5>(to, bare, ts_out),
+            (Some(to), 6) => fill::<6>(to, bare, ts_out),
+            (Some(to), 7) => fill::<7>(to, bare, ts_out),
+            (Some(to), 10) => fill::<10>(to, bare, ts_out),
+            _ => self.store_any(at, bare, ts_out),
         }
     }
 
-    /// The same for a record that goes on at the beginning of the array.
-    #[cold]
-    fn store_across(&self, at: usize, bare: &[[u8; 8]], ts_out: u64) {
+    /// The same for a record of any length, which may go on at the beginning of the array.
+    #[inline(never)]
+    fn store_any(&self, at: usize, bare: &[[u8; 8]], ts_out: u64) {
         let to = self.words[at..].iter().chain(&self.words);
         let body = bare[1..].iter().map(|word| u64::from_ne_bytes(*word));
         let words = std::iter::once(counted(bare[0])).chain(body).chain([ts_out.to_le()]);
@@ -80,18 +84,18 @@ impl Words {
 /// A bare record's header as it is published: `ts_out` is counted.
 #[inline]
 fn counted(header: [u8; 8]) -> u64 {
-    let mut header = header;
-    header[0] += 2;
-    u64::from_ne_bytes(header)
+    (u64::from_le_bytes(header) + 2).to_le()
 }
 
+/// Stores a record of `N` bare words.
 #[inline]
-fn fill(to: &[AtomicU64], bare: &[[u8; 8]], ts_out: u64) {
-    for (to, from) in to.iter().zip(bare).skip(1) {
+fn fill<const N: usize>(to: &[AtomicU64], bare: &[[u8; 8]], ts_out: u64) {
+    let (to, bare) = (&to[..=N], &bare[..N]);
+    to[0].store(counted(bare[0]), Relaxed);
+    for (to, from) in to[1..N].iter().zip(&bare[1..]) {
         to.store(u64::from_ne_bytes(*from), Relaxed);
     }
-    to[0].store(counted(bare[0]), Relaxed);
-    to[bare.len()].store(ts_out.to_le(), Relaxed);
+    to[N].store(ts_out.to_le(), Relaxed);
 }
 
 #[inline]
