@@ -357,6 +357,8 @@ pub const SEGMENT_BYTES: (usize, usize, usize) = (256 << 20, 1 << 20, 16 << 30);
 pub const TAPE_SEGMENTS_MAX: usize = 1 << 16;
 /// Holes of a tape that a report lists; of more it says how many.
 pub const TAPE_HOLES_SHOWN: usize = 100;
+/// Holes that a recorder names in one message; of more it says how many.
+pub const TAPE_HOLES_TOLD: usize = 16;
 /// Numbers that are left out where a tape is continued that was not ended in order: more than were
 /// published and not recorded, so that no number is given twice. 19 hours of a million a second.
 pub const TAPE_RESTART_SKIP: u64 = 1 << 36;

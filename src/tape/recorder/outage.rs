@@ -8,7 +8,7 @@ use super::claim::Durability;
 use super::run::Recorder;
 use super::sync::Syncer;
 use crate::clock::unix_now;
-use crate::limits::{TAPE_RETRY, TAPE_STOP};
+use crate::limits::{TAPE_HOLES_TOLD, TAPE_RETRY, TAPE_STOP};
 use crate::tape::error::{Loss, TapeError};
 use crate::tape::folder::Lock;
 use crate::wire::message::SourceState;
@@ -43,6 +43,34 @@ pub(super) struct Retry {
     unsynced: bool,
     /// A block was written since; what is not on the tape before it.
     wrote: Option<Option<Loss>>,
+}
+
+/// Holes that have not been told.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    holes: Vec<Loss>,
+    /// Those beyond what a message names: how many, and their records.
+    more: (u64, u64),
+}
+
+impl Untold {
+    fn add(&mut self, hole: Loss) {
+        if self.holes.len() < TAPE_HOLES_TOLD {
+            self.holes.push(hole);
+        } else {
+            self.more = (self.more.0 + 1, self.more.1 + hole.records());
+        }
+    }
+
+    /// Each of them, for a message; none where there is none.
+    pub(super) fn take(&mut self) -> Option<String> {
+        let Self { holes, more } = std::mem::take(self);
+        let mut named: Vec<_> = holes.iter().map(Loss::to_string).collect();
+        if let (runs @ 1.., records) = more {
+            named.push(format!("{records} records in {runs} more runs"));
+        }
+        (!named.is_empty()).then(|| named.join("; "))
+    }
 }
 
 impl Recorder {
@@ -137,17 +165,10 @@ impl Recorder {
     pub(super) fn wrote_after(&mut self, hole: Option<Loss>) {
         match &mut self.retry {
             Some(retry) if retry.wrote.is_none() => retry.wrote = Some(hole),
-            _ => self.note_lapped(hole),
+            _ => hole.into_iter().for_each(|hole| self.untold.add(hole)),
         }
         if self.retry.as_ref().is_some_and(|retry| !retry.unsynced) {
             self.recovered();
-        }
-    }
-
-    fn note_lapped(&mut self, hole: Option<Loss>) {
-        if let Some(hole) = hole {
-            let told = self.lapped.get_or_insert(Loss { to_seq: 0, ..hole });
-            told.to_seq = hole.to_seq;
         }
     }
 
@@ -161,5 +182,26 @@ impl Recorder {
             None => "recording again; nothing is missing".to_owned(),
         };
         self.tell(SourceState::Resumed, message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hole_is_named_and_of_very_many_the_rest_is_counted() {
+        let mut untold = Untold::default();
+        assert_eq!(untold.take(), None);
+        let hole = |from_seq, to_seq| Loss { from_seq, to_seq, ..Loss::default() };
+        untold.add(hole(5, 9));
+        untold.add(hole(20, 20));
+        assert_eq!(untold.take().as_deref(), Some("5 records, 5 to 9; record 20"));
+        for n in 0..TAPE_HOLES_TOLD as u64 + 3 {
+            untold.add(hole(10 * n + 1, 10 * n + 2));
+        }
+        let told = untold.take().unwrap();
+        assert!(told.ends_with("; 2 records, 151 to 152; 6 records in 3 more runs"), "{told}");
+        assert_eq!(untold.take(), None);
     }
 }

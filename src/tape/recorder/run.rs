@@ -10,7 +10,7 @@ use crossbeam::channel::Receiver;
 
 use super::append::Active;
 use super::claim::Durability;
-use super::outage::{Failure, Retry};
+use super::outage::{Failure, Retry, Untold};
 use super::pending::{Definitions, Mark, Pending};
 use super::shelf::Shelf;
 use super::status::Counts;
@@ -20,7 +20,6 @@ use crate::clock::unix_now;
 use crate::limits::{TAPE_FLUSH, TAPE_NAP, TAPE_STOP, TAPE_SWEEP, TAPE_TURN_BYTES};
 use crate::ring::{Progresses, Reader, Ring, Segment, Wake};
 use crate::tape::disk::Disk;
-use crate::tape::error::Loss;
 use crate::tape::folder::Lock;
 use crate::wire::instrument::Directory;
 use crate::wire::message::SourceState;
@@ -53,8 +52,7 @@ pub(in crate::tape) struct Recorder {
     pub(super) retry: Option<Retry>,
     last_sync: Instant,
     last_sweep: Instant,
-    /// A hole that has not been told.
-    pub(super) lapped: Option<Loss>,
+    pub(super) untold: Untold,
 }
 
 struct Unpark(Thread);
@@ -103,7 +101,7 @@ impl Recorder {
             retry: None,
             last_sync: now,
             last_sweep: now,
-            lapped: None,
+            untold: Untold::default(),
         })
     }
 
@@ -265,7 +263,7 @@ impl Recorder {
     }
 
     fn tell_lapped(&mut self) {
-        if let Some(lost) = self.lapped.take() {
+        if let Some(lost) = self.untold.take() {
             let message = format!("the recorder was overtaken; not on the tape: {lost}");
             self.tell(SourceState::Lapped, message);
         }
