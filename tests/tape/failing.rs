@@ -1,5 +1,6 @@
-//! A disk that answers with EIO under a server that records, by a library that is preloaded:
-//! streaming goes on, page, metrics and log say what is wrong, and the tape tells the truth.
+//! A disk that answers with EIO, or is slower than the feed, under a server that records, by a
+//! library that is preloaded: streaming goes on, page, metrics and log say what is wrong, and the
+//! tape tells the truth.
 
 use std::collections::HashSet;
 use std::fs;
@@ -97,6 +98,11 @@ impl Failing {
         line.unwrap().parse().unwrap()
     }
 
+    /// Reads on until the recorder has been overtaken so many times.
+    fn overtaken(&self, times: u64, subscriber: &mut Subscriber) {
+        until(&self.server, subscriber, |recorder| number(&recorder["holes"]) >= times);
+    }
+
     /// A file whose sync has failed is not synced again: the kernel tells an error once, and a
     /// success would say nothing of what was lost.
     fn never_synced_again(&self) -> usize {
@@ -147,19 +153,93 @@ fn an_outage_longer_than_the_ring_is_an_exact_hole() {
     let log = disk.read("log");
     let Failing { folder, server } = disk;
     assert!(server.stop().success());
-    let (tape, mut holes) = (Tape::open(folder.path().join("tape")).unwrap(), Vec::new());
-    assert!(tape.damage().is_empty() && tape.last_seq() >= counted, "{:?}", tape.damage());
-    let mut cursor = tape.cursor_after(subscriber.began).unwrap();
-    let mut due = subscriber.began + 1;
-    while let Some(block) = cursor.next_block().unwrap() {
-        if block.first_seq() > due {
-            holes.push((due, block.first_seq() - 1));
-        }
-        due = block.last_seq() + 1;
-    }
+    let tape = Tape::open(folder.path().join("tape")).unwrap();
+    assert!(tape.last_seq() >= counted);
+    let holes = holes(&tape, subscriber.began, |_, _| {});
     let [(from, to)] = holes[..] else { panic!("{holes:?}") };
     let lost = (to - from + 1).to_string();
     assert_eq!((&state["holes"], &state["lost"]), (&"1".into(), &lost.clone().into()), "{state}");
     assert!(log.contains(&format!("{from} to {to}")), "{from} to {to}: {log}");
     println!("write failed (EIO) for longer than the ring: 1 hole, {lost} records, as told");
+}
+
+/// The holes of a tape after a number, each the first and the last that is missing; what is there
+/// is shown.
+fn holes(tape: &Tape, after: u64, mut show: impl FnMut(u64, &[u8])) -> Vec<(u64, u64)> {
+    assert!(tape.damage().is_empty(), "{:?}", tape.damage());
+    let mut cursor = tape.cursor_after(after).unwrap();
+    let (mut due, mut holes) = (after + 1, Vec::new());
+    while let Some(block) = cursor.next_block().unwrap() {
+        if block.first_seq() > due {
+            holes.push((due, block.first_seq() - 1));
+        }
+        (block.first_seq()..).zip(block.records()).for_each(|(seq, record)| show(seq, record));
+        due = block.last_seq() + 1;
+    }
+    holes
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// The runs that a log of JSON names as not on the tape.
+fn told(log: &str) -> Vec<(u64, u64)> {
+    let named = log.lines().filter_map(|line| line.split_once("not on the tape: "));
+    let named = named.filter_map(|(_, rest)| rest.split('"').next());
+    // "25 records, 7 to 31"
+    let run = |run: &str| {
+        if let Some(one) = run.strip_prefix("record ") {
+            return one.parse().ok().map(|one| (one, one));
+        }
+        let (from, to) = run.split(", ").nth(1)?.split_once(" to ")?;
+        Some((from.parse().ok()?, to.parse().ok()?))
+    };
+    let runs = named.flat_map(|named| named.split("; "));
+    runs.map(|text| run(text).unwrap_or_else(|| panic!("no run: {text}"))).collect()
+}
+
+#[test]
+fn a_disk_that_is_slower_than_the_feed_costs_the_tape_alone() {
+    // Records of 56 bytes and nothing else, so that their numbers are those of the subscriber.
+    let feed = ["--scenario", "metronome", "--ring", "1MiB", "--durability", "interval=50ms"];
+    let Some(disk) = Failing::start(&feed) else { return };
+    let mut subscriber = Subscriber::new(&disk.server);
+    catch_up(&disk.server, &mut subscriber, 5_000);
+    let (before, began) = (recorder(&disk.server), subscriber.records.len());
+    // A quarter of what the feed brings.
+    const SLOW: u64 = 280_000;
+    disk.fail(&format!("slow {SLOW}"));
+    disk.overtaken(3, &mut subscriber);
+    let (slow, ended) = (recorder(&disk.server), subscriber.records.len());
+    assert_eq!(slow["failure"], Value::Null, "it is late, not broken: {slow}");
+    assert_eq!(disk.metric("broadtape_tape_holes_total"), number(&slow["holes"]));
+    let published = disk.metric("broadtape_published_seq");
+    assert!(published > disk.metric("broadtape_tape_recorded_seq"), "how far it is behind");
+    disk.heal();
+    let counted = catch_up(&disk.server, &mut subscriber, 20_000);
+    let state = recorder(&disk.server);
+    let Failing { folder, server } = disk;
+    assert!(server.stop().success());
+
+    let tape = Tape::open(folder.path().join("tape")).unwrap();
+    assert!(tape.last_seq() >= counted);
+    let holes = holes(&tape, subscriber.began, |seq, record| {
+        // The subscriber lost nothing: it is its record of that number.
+        if let Some(other) = subscriber.records.get((seq - subscriber.began - 1) as usize) {
+            assert_eq!(record, &other[..], "record {seq}");
+        }
+    });
+    let lost: u64 = holes.iter().map(|(from, to)| to - from + 1).sum();
+    assert_eq!(number(&state["holes"]), holes.len() as u64, "{holes:?}");
+    assert_eq!(number(&state["lost"]), lost, "{holes:?}");
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    assert_eq!(told(&log), holes, "each is named in the log, to the record");
+    let sent = (ended - began) as u64;
+    let wrote = number(&slow["records"]) - number(&before["records"]);
+    println!(
+        "a disk of {SLOW} bytes/s under 20,000 records/s of 56 bytes: {sent} records sent, none \
+         lost; {wrote} recorded meanwhile, {lost} in {} holes, each told exactly",
+        holes.len()
+    );
 }
