@@ -45,6 +45,18 @@ pub enum TapeError {
         /// The epoch before it.
         expected: u64,
     },
+    /// A segment under the name of another one: in its place it would void what is before it.
+    #[error(
+        "{}: it has been renamed: its numbers begin with {first_seq}, so it belongs under the name \
+         {first_seq:020}.tape",
+        path.display()
+    )]
+    Renamed {
+        /// The segment.
+        path: PathBuf,
+        /// The number that its name should say.
+        first_seq: u64,
+    },
     /// A position that retention has removed.
     #[error("not retained: the tape holds the records {oldest} to {newest}")]
     NotRetained {

@@ -194,10 +194,14 @@ impl Segment {
 /// neither a head nor a frame.
 ///
 /// # Errors
-/// The disk's reasons.
+/// [`TapeError::Renamed`]; the disk's reasons.
 pub(super) fn start(file: &Arc<SegmentFile>) -> Result<Option<(Walk, Option<Damage>)>, TapeError> {
     let reason = match file.head()? {
         Ok(head) => {
+            let (path, first_seq) = (&file.path, head.first_seq.get());
+            if Name::of(path).is_some_and(|name| name.first_seq != first_seq) {
+                return Err(TapeError::Renamed { path: path.clone(), first_seq });
+            }
             let walk = Walk::new(file.clone(), head.epoch.get(), head.prev_seq.get());
             return Ok(Some((walk, None)));
         }

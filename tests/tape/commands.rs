@@ -79,6 +79,37 @@ fn damage_is_told_and_repaired_on_demand() {
     assert!(output.status.success() && said.contains("never recorded: "), "{said}");
 }
 
+/// In another one's place it would void all that was recorded before: nothing is read then, and
+/// nothing lost.
+#[test]
+fn a_segment_under_another_name_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let tape = folder.path().join("tape");
+    record(&tape);
+    record(&tape);
+    let whole = Tape::open(&tape).unwrap().records();
+    let files = segments(&tape);
+    for (file, name) in [(&files[0], "09000000000000000000"), (&files[1], "00000000000000000000")] {
+        let renamed = tape.join(format!("{name}.tape"));
+        fs::rename(file, &renamed).unwrap();
+        let copy = folder.path().join("copy");
+        let (tape, copy) = (tape.to_str().unwrap(), copy.to_str().unwrap());
+        let right = file.file_name().unwrap().to_str().unwrap();
+        for args in [
+            &["verify", tape][..],
+            &["repair", tape, "--output", copy, "--salvage"],
+            &["inspect", tape],
+            &["record", tape],
+        ] {
+            let (output, said) = run(args);
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+            assert!(said.contains(&format!("belongs under the name {right}")), "{args:?}: {said}");
+        }
+        fs::rename(renamed, file).unwrap();
+    }
+    assert_eq!(Tape::open(&tape).unwrap().records(), whole);
+}
+
 #[test]
 fn a_folder_has_one_recorder_and_both_are_told_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
