@@ -10,7 +10,6 @@ use libfuzzer_sys::fuzz_target;
 const SEGMENT_HEAD: usize = 64;
 const FRAME_HEAD: usize = 88;
 const TRAILER: usize = 24;
-const NAME: &str = "00000000000000000001.tape";
 
 fuzz_target!(|data: &[u8]| {
     let Some((choice, data)) = data.split_first() else { return };
@@ -18,10 +17,11 @@ fuzz_target!(|data: &[u8]| {
     if choice & 1 == 0 {
         mend(&mut bytes);
     }
-    let (half, second) = (bytes.len() / 2, format!("{:020}.tape", 2 + (choice >> 2)));
+    let (one, two) = bytes.split_at(bytes.len() / 2);
+    let turn = 1 + (choice >> 2);
     let path = match choice & 2 {
-        0 => folder(&[(NAME, &bytes)]),
-        _ => folder(&[(NAME, &bytes[..half]), (&second, &bytes[half..])]),
+        0 => folder(&[(&name(&bytes, 0), &bytes)]),
+        _ => folder(&[(&name(one, 0), one), (&name(two, turn), two)]),
     };
     read(Format::Tape, vec![path.clone()], How::default());
     let _ = verify(&path, |_, _| ());
@@ -34,6 +34,16 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// The name that a segment's head says, as another is refused.
+fn name(segment: &[u8], turn: u8) -> String {
+    let first_seq = segment.get(24..32).and_then(|bytes| bytes.try_into().ok());
+    let first_seq = first_seq.map_or(1, u64::from_le_bytes);
+    match turn {
+        0 => format!("{first_seq:020}.tape"),
+        _ => format!("{first_seq:020}-{turn}.tape"),
+    }
+}
 
 /// Makes the checksums of a segment right, as `docs/formats.md` has them.
 fn mend(bytes: &mut [u8]) {
