@@ -212,6 +212,26 @@ fn history_reaches_as_far_as_is_given() {
     assert_eq!(client.refused("subscribe", from(json!({"time": "1"}))), refused);
 }
 
+/// What is played again and again grows too old meanwhile: a pass that brings nothing is the last.
+#[test]
+fn a_loop_ends_where_history_does() {
+    let tape = tempfile::tempdir().unwrap();
+    let world = World::new(&["--record", tape.path().join("tape").to_str().unwrap()]);
+    let rights = json!({"schemas": "*", "symbols": "*", "history": 2, "replay": true});
+    let mut client = Client::connect(world.server(), Some(&world.token("alice", rights)));
+    let now = crate::world::now() * 1_000_000_000;
+    let (start, end) = (now.to_string(), (now + 1_000_000_000).to_string());
+    let wish = json!({"recording": "live", "start": start, "end": end, "speed": "max",
+                      "then": "loop"});
+    client.granted("replay", wish);
+    let begun = std::time::Instant::now();
+    while client.ask("resume", json!({}))["success"] == true {
+        assert!(begun.elapsed().as_secs() < 60, "it goes round for ever");
+        client.until(|message| message["type"] == "heartbeat");
+    }
+    assert_eq!(client.refused("stop", json!({})), (409, "wrong_state".to_owned()));
+}
+
 #[test]
 fn a_rate_is_at_most_what_is_given() {
     let world = World::new(&["--rate", "3000"]);

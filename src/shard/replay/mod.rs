@@ -229,6 +229,7 @@ impl<E: Engine> Shard<E> {
     fn begin_pass(&mut self, token: u32, id: u32) {
         let Some(play) = &mut self.connections[token as usize].replay else { return };
         play.passes += 1;
+        play.before = play.records;
         play.seek(play.wish.start);
         let pass = play.passes;
         self.tell(token, |out| replay::started(id, pass, out));
@@ -410,7 +411,7 @@ impl<E: Engine> Shard<E> {
         let Some(play) = &self.connections[token as usize].replay else { return };
         let after = self.live_after(play);
         let at = Position { epoch: self.epoch, seq: after };
-        let (id, completed, sent) = (play.id, play.completed(at), play.records);
+        let (id, completed, sent) = (play.id, play.completed(at), play.records - play.before);
         self.tell(token, |out| completed.write(out));
         match completed.then {
             // One that brings nothing would go round for ever without a pause.

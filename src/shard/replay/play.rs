@@ -130,6 +130,8 @@ pub struct Play {
     pub due: Option<Instant>,
     /// Records that were sent.
     pub records: u64,
+    /// Of these, before the pass began.
+    pub before: u64,
     /// Index time of the last record passed.
     time: Option<UnixNanos>,
     /// When that was told, by index times.
@@ -168,6 +170,7 @@ impl Play {
             steps: 0,
             due: None,
             records: 0,
+            before: 0,
             time: None,
             told: None,
             span: None,
