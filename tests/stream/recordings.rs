@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::client::{Client, page};
 use crate::metronome;
-use crate::program::Program;
+use crate::program::{Program, broadtape};
 use crate::recording::{Kind, record};
 use crate::replay::{is, numbers, replayed};
 use crate::wire::{Message, Record, long};
@@ -265,8 +265,13 @@ async fn copies_are_kept_and_a_folder_that_can_not_be_written_needs_none_in_it()
     let kept = cache.path().join("copies");
     let copies = || fs::read_dir(&kept).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
     let more = ["--recordings-cache", kept.to_str().unwrap()];
+    // What else lies there stays there, whatever it is called.
+    let other = kept.join("tools.1.01700000000000000000");
+    fs::create_dir_all(other.join("bin")).unwrap();
     let first = server(&folder, &more);
     listed(&first, "made", "ready").await;
+    assert!(other.join("bin").exists());
+    fs::remove_dir_all(other).unwrap();
     let before = copies();
     assert_eq!(before.len(), 1, "{before:?}");
     assert!(!folder.path().join(".broadtape").exists());
@@ -289,4 +294,18 @@ async fn copies_are_kept_and_a_folder_that_can_not_be_written_needs_none_in_it()
     let mut client = Client::connect(&second).await;
     let again = json!({"recording": "made", "speed": "max"});
     assert_eq!(whole(&mut client, again).await.0.len(), 10);
+}
+
+#[test]
+fn copies_do_not_lie_among_the_recordings() {
+    let folder = folder();
+    let place = folder.path().to_str().unwrap();
+    let args = ["serve", "--recordings", place, "--recordings-cache", place];
+    let ended = broadtape().args(args).args(["--listen", "127.0.0.1:0"]).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("--recordings-cache") && said.contains("a folder of their own"),
+        "{said}"
+    );
 }

@@ -39,7 +39,13 @@ impl Cache {
     /// Where no folder can be made.
     pub(super) fn of(recordings: &Path, wanted: Option<&Path>) -> io::Result<Self> {
         if let Some(folder) = wanted {
-            make(folder)?;
+            let named = |error| {
+                io::Error::other(format!("--recordings-cache {}: {error}", folder.display()))
+            };
+            make(folder).map_err(named)?;
+            if folder.canonicalize().map_err(named)? == recordings {
+                return Err(named(io::Error::other("copies need a folder of their own")));
+            }
             return Ok(Self { folder: folder.to_owned(), temporary: false });
         }
         let folder = recordings.join(HIDDEN);
@@ -61,7 +67,7 @@ impl Cache {
 
     /// Where the copy of a recording is, or is to be.
     fn place(&self, name: &str, stamp: Stamp) -> PathBuf {
-        self.folder.join(format!("{name}.{}.{}", stamp.size, stamp.changed))
+        self.folder.join(format!("{name}.{}.{:020}", stamp.size, stamp.changed))
     }
 
     /// Removes all copies but those of these recordings, and what was given up in the making.
@@ -96,6 +102,7 @@ impl Cache {
         for path in entries.flatten().map(|entry| entry.path()) {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if which(&path, name)
+                && is_copy(&path)
                 && let Err(error) = fs::remove_dir_all(&path)
             {
                 tracing::warn!(copy = %path.display(), %error, "a copy can't be removed");
@@ -115,12 +122,20 @@ fn make(folder: &Path) -> io::Result<()> {
     fs::remove_file(&probe)
 }
 
-/// Of which recording a copy is, by its name: `NAME.SIZE.TIME`.
+/// Of which recording a copy is, by its name: `NAME.SIZE.TIME`, the time of 20 digits.
 fn recording_of(copy: &str) -> Option<&str> {
     let mut parts = copy.rsplitn(3, '.');
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let numbers = parts.next().is_some_and(digits) && parts.next().is_some_and(digits);
+    let time = parts.next().is_some_and(|part| digits(part) && part.len() == 20);
+    let numbers = time && parts.next().is_some_and(digits);
     parts.next().filter(|_| numbers)
+}
+
+/// Holds a folder nothing but a tape? Whoever chose the folder for copies may have more in it.
+fn is_copy(folder: &Path) -> bool {
+    let part = |name: &str| name.ends_with(".tape") || name.ends_with(".lock");
+    let parts = |entry: fs::DirEntry| entry.file_name().to_str().is_some_and(part);
+    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().all(parts))
 }
 
 /// A file to be copied.
@@ -229,9 +244,11 @@ mod tests {
 
     #[test]
     fn a_copy_says_whose_it_is() {
-        assert_eq!(recording_of("a.1.2"), Some("a"));
-        assert_eq!(recording_of("a.b.1.2"), Some("a.b"));
-        for other in ["a", "a.1", ".1.2.partial", "a..2", "a.x.2"] {
+        let time = "01700000000000000000";
+        assert_eq!(recording_of(&format!("a.1.{time}")), Some("a"));
+        assert_eq!(recording_of(&format!("a.b.1.{time}")), Some("a.b"));
+        let others = ["a", "a.1", ".1.2.partial", "a..2", "a.x.2", "python.3.11"];
+        for other in others.map(str::to_owned).iter().chain(&[format!("a.x.{time}")]) {
             assert_eq!(recording_of(other), None, "{other}");
         }
     }
