@@ -325,6 +325,10 @@ fn wrong_usage_ends_with_2_and_says_why_on_standard_error() {
         ),
         (&["serve", "--log", "a=b=c"], "log can't be \"a=b=c\""),
         (&["replay"], "give at least one"),
+        (
+            &["simulate", "-o", "/nowhere/x.dbn", "--start", "2554-07-21T23:34:33"],
+            "beyond the year 2553",
+        ),
         (&["serv"], "'serve'"),
     ] {
         let Output { status, stdout, stderr } = broadtape(args);

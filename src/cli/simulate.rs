@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::Early;
 use super::units::{duration, show_count};
-use crate::clock::UnixNanos;
+use crate::clock::{SECOND, UnixNanos};
 use crate::feed::{Batch, Feed, Next, Sim, SimOptions};
 use crate::limits::BATCH_BYTES;
 use crate::wire::file::{Contents, Writer};
@@ -26,6 +26,8 @@ The same options make the same records: time is simulated, too.";
 const DATASET: &str = "BROADTAPE.SIM";
 /// The market is looked at this often, ns: what happens between is received then.
 const STEP: u64 = 1_000_000;
+/// Nothing is simulated later, ns: months before the last time there is.
+const LATEST: UnixNanos = u64::MAX - 200 * 24 * 3600 * SECOND;
 
 /// Write a simulated market to a DBN file
 #[derive(Args, Debug)]
@@ -78,16 +80,19 @@ fn simulate(args: &SimulateArgs) -> Result<u64, Early> {
         let shown = args.output.display();
         return Err(Early::Usage(format!("output {shown}: it ends in .dbn or .dbn.zst")));
     }
+    let (start, span) = (args.start.0, u64::try_from(args.span.as_nanos()).unwrap_or(u64::MAX));
+    if start.saturating_add(span) > LATEST {
+        return Err(Early::Usage("--start and --for lead beyond the year 2553".to_owned()));
+    }
     let SimulateArgs { symbols, rate, seed, .. } = *args;
     let scenario = super::play::scenario(&args.scenario)?;
     let sim = Sim::new(SimOptions { symbols, rate, seed, scenario });
     let mut sim = sim.map_err(|error| usage(&error))?;
-    let (start, span) = (args.start.0, args.span.as_nanos() as u64);
     let instruments = sim.instruments();
     let contents = Contents {
         dataset: DATASET.to_owned(),
         start,
-        end: start.saturating_add(span).saturating_add(1),
+        end: start + span + 1,
         symbols: instruments.into_iter().map(|one| (one.symbol, one.id)).collect(),
         ..Contents::default()
     };
@@ -95,7 +100,7 @@ fn simulate(args: &SimulateArgs) -> Result<u64, Early> {
     let mut writer = writer.map_err(|error| failed(&error))?;
     let mut batch = Batch::new(BATCH_BYTES);
     let mut now = start;
-    while now <= start.saturating_add(span) {
+    while now <= start + span {
         let next = sim.poll(now, &mut batch).map_err(|error| failed(&error))?;
         for record in batch.iter() {
             writer.write(record).map_err(|error| failed(&error))?;
