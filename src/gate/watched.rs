@@ -17,6 +17,14 @@ pub fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
         let words = "it is no regular file, which can be read again when it changes";
         return Err(io::Error::other(words));
     }
+    read_once(path, most)
+}
+
+/// The same of what is read but once, and may be a pipe.
+///
+/// # Errors
+/// It is larger; the system's reasons.
+pub fn read_once(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
     File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
@@ -25,13 +33,12 @@ pub fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     }
 }
 
-/// The same of a text.
+/// What was read as a text.
 ///
 /// # Errors
-/// As [`read`]; it is not UTF-8.
-pub fn read_text(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
-    let bytes = read(path, most)?;
-    let text = std::str::from_utf8(&bytes);
+/// It is not UTF-8.
+pub fn text(bytes: &[u8]) -> io::Result<Zeroizing<String>> {
+    let text = std::str::from_utf8(bytes);
     let text = text.map_err(|error| io::Error::other(format!("it is not UTF-8: {error}")))?;
     Ok(Zeroizing::new(text.to_owned()))
 }

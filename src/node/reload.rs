@@ -158,7 +158,8 @@ pub(super) fn deny<'a>(
     let (mut count, mut denied) = (0, None);
     for path in paths {
         let at = |error: &dyn std::fmt::Display| format!("--deny-file {}: {error}", path.display());
-        let text = watched::read_text(path, KEYS_BYTES).map_err(|error| at(&error))?;
+        let bytes = watched::read(path, KEYS_BYTES);
+        let text = bytes.and_then(|bytes| watched::text(&bytes)).map_err(|error| at(&error))?;
         let networks = Arc::new(Networks::parse_lines(&text).map_err(|error| at(&error))?);
         count = networks.len();
         for door in doors {

@@ -83,6 +83,22 @@ fn what_can_not_be_minted_is_said() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(2) && told.contains(says), "{args:?}: {told}");
     }
+    // Servers would take none of these, and no file with such a key in it.
+    let keys = world.path("made.toml");
+    let long = "a".repeat(129);
+    for name in ["", "a\nb", &long] {
+        let commands = [
+            (&["mint", key.to_str().unwrap()][..], "--subject"),
+            (&["mint", key.to_str().unwrap(), "--subject", "a"], "--id"),
+            (&["api-key", keys.to_str().unwrap()], "--subject"),
+        ];
+        for (args, flag) in commands {
+            let output = broadtape().arg("token").args(args).args([flag, name]).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code() == Some(2) && told.contains("1 to 128 bytes"), "{told}");
+        }
+    }
+    assert!(!keys.exists());
 }
 
 #[test]

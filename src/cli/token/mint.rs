@@ -21,13 +21,13 @@ pub(super) struct MintArgs {
     #[arg(value_name = "NAME.key")]
     key: PathBuf,
     /// Whom it is about
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = mint::name)]
     subject: String,
     /// How long it is valid
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = super::time)]
     expires: Duration,
     /// Its own id, by which it can be revoked; by default a random one
-    #[arg(long, value_name = "JTI")]
+    #[arg(long, value_name = "JTI", value_parser = mint::name)]
     id: Option<String>,
     /// The server's --token-issuer
     #[arg(long, value_name = "NAME", default_value = "broadtape")]
@@ -46,7 +46,7 @@ pub(super) struct ApiKeyArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Whom it is about
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = mint::name)]
     subject: String,
     /// How long it is valid; by default until it is taken out of the file
     #[arg(long, value_name = "TIME", value_parser = super::time)]

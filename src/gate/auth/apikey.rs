@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::AuthError;
-use super::files::{self, KeysError};
+use super::files::{self, KeysError, is_name};
 use crate::clock::{SECOND, UnixNanos};
 use crate::limits::{KEYS_MAX, SUBJECT_BYTES};
 use crate::wire::grant::{Claims, Grant, Rights, SEAL_BYTES, Seal, Secret};
@@ -129,13 +129,10 @@ impl ApiKey {
     }
 
     fn of(entry: Entry) -> Result<Self, String> {
-        let wrong = |name: &str| {
-            name.is_empty() || name.len() > SUBJECT_BYTES || name.contains(|c: char| c.is_control())
-        };
-        if entry.id.contains('_') || wrong(&entry.id) {
+        if entry.id.contains('_') || !is_name(&entry.id) {
             return Err(format!("its id is 1 to {SUBJECT_BYTES} bytes without \"_\""));
         }
-        if wrong(&entry.subject) {
+        if !is_name(&entry.subject) {
             return Err(format!("its subject is 1 to {SUBJECT_BYTES} bytes"));
         }
         let hash = unhex(&entry.sha256).ok_or("its sha256 is not 64 hexadecimal digits")?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::gate::watched;
-use crate::limits::{KEYS_BYTES, KEYS_MAX};
+use crate::limits::{KEYS_BYTES, KEYS_MAX, SUBJECT_BYTES};
 use crate::wire::grant::Standing;
 
 /// A file of keys that can't be used.
@@ -33,10 +33,21 @@ pub enum KeysError {
     Twice(String),
 }
 
+/// May a subject, the id of a key or that of a token be called so?
+pub(super) fn is_name(text: &str) -> bool {
+    (1..=SUBJECT_BYTES).contains(&text.len()) && !text.contains(|c: char| c.is_control())
+}
+
 /// The text of a file that may be no larger than [`KEYS_BYTES`].
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeysError> {
     let unreadable = |error| KeysError::Unreadable { path: path.to_owned(), error };
-    watched::read_text(path, KEYS_BYTES).map_err(unreadable)
+    watched::read(path, KEYS_BYTES).and_then(|bytes| watched::text(&bytes)).map_err(unreadable)
+}
+
+/// The same of a file that is read but once: it may be a pipe.
+pub(super) fn read_once(path: &Path) -> Result<Zeroizing<String>, KeysError> {
+    let unreadable = |error| KeysError::Unreadable { path: path.to_owned(), error };
+    watched::read_once(path, KEYS_BYTES).and_then(|bytes| watched::text(&bytes)).map_err(unreadable)
 }
 
 /// What is wrong with a TOML file, and in which line, without what stands there: it may be a key.

@@ -19,6 +19,7 @@ use super::files::{self, KeysError};
 use super::keys::algorithm;
 use super::pem;
 use super::token::TokenClaims;
+use crate::limits::SUBJECT_BYTES;
 use crate::wire::grant::{Claims, Secret};
 
 /// A key pair: what signs, and what verifies.
@@ -111,13 +112,24 @@ struct Signing {
     secret: Option<Zeroizing<String>>,
 }
 
+/// A name that servers take, of a subject or a token.
+///
+/// # Errors
+/// What would be right.
+pub fn name(text: &str) -> Result<String, String> {
+    match files::is_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("it is 1 to {SUBJECT_BYTES} bytes without control characters")),
+    }
+}
+
 /// A token with these claims, signed with the key of a file.
 ///
 /// # Errors
 /// [`MintError`].
 pub fn token(path: &Path, claims: &TokenClaims) -> Result<Secret, MintError> {
     let wrong = |reason: String| KeysError::Wrong { path: path.to_owned(), reason };
-    let text = files::read(path)?;
+    let text = files::read_once(path)?;
     let file: Signing = toml::from_str(&text).map_err(|e| wrong(files::place(&e, &text)))?;
     let algorithm = algorithm(&file.alg).map_err(wrong)?;
     let key = match (&file.private, &file.secret, algorithm) {

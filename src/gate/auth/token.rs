@@ -4,9 +4,10 @@
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::files::is_name;
 use super::keys::Keys;
 use crate::clock::{SECOND, UnixNanos};
-use crate::limits::{SUBJECT_BYTES, TOKEN_BYTES, TOKEN_LEEWAY, TOKEN_LIFE_MAX};
+use crate::limits::{TOKEN_BYTES, TOKEN_LEEWAY, TOKEN_LIFE_MAX};
 use crate::wire::grant::{Claims, Grant, RightsError, object};
 
 /// What a token has to say of itself.
@@ -160,14 +161,11 @@ fn signature_only(algorithm: Algorithm) -> Validation {
 fn check(claims: &TokenClaims, expected: &Expected, now: UnixNanos) -> Result<(), TokenError> {
     let (now, leeway) = (now / SECOND, TOKEN_LEEWAY.as_secs());
     let last = now + TOKEN_LIFE_MAX.as_secs();
-    let name = |text: &str| {
-        (1..=SUBJECT_BYTES).contains(&text.len()) && !text.contains(|c: char| c.is_control())
-    };
     match () {
         () if !claims.aud.holds(&expected.audience) => Err(TokenError::Audience),
         () if claims.iss != expected.issuer => Err(TokenError::Issuer),
-        () if !name(&claims.sub) => Err(TokenError::Name("sub")),
-        () if claims.jti.as_ref().is_some_and(|jti| !name(jti)) => Err(TokenError::Name("jti")),
+        () if !is_name(&claims.sub) => Err(TokenError::Name("sub")),
+        () if claims.jti.as_ref().is_some_and(|jti| !is_name(jti)) => Err(TokenError::Name("jti")),
         () if claims.exp > last => Err(TokenError::Forever),
         () if claims.exp + leeway <= now => Err(TokenError::Expired),
         () if claims.nbf.is_some_and(|nbf| nbf > now + leeway) => Err(TokenError::Early),
