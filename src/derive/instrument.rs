@@ -98,7 +98,7 @@ impl Bar {
     }
 }
 
-/// The schemas whose records an instrument may bring itself; they are not derived then.
+/// The schemas of material records that an instrument may bring itself; they are not derived then.
 const BROUGHT: u32 = bit(Schema::Trades) | bit(Schema::Mbp1) | bit(Schema::Mbp10);
 /// The lengths of bars, each a multiple of the one before: ns, record type, schema.
 pub(super) const SPANS: [(u64, u8, Schema); 4] = [
@@ -126,7 +126,7 @@ pub(super) struct State {
     /// The kind of record that its trades are taken from: the first that brought one. A feed may
     /// bring the same trade as `trades` and in `mbp-1`.
     trades_from: Option<u8>,
-    /// Those of [`BROUGHT`] that it brings itself.
+    /// What it brings itself: of [`BROUGHT`], bars and interval quotes.
     brings: u32,
     /// One for each of [`SPANS`], of what the shorter ones have told and the open ones have not.
     bars: [Bar; SPANS.len()],
@@ -189,6 +189,11 @@ impl State {
             self.fresh[0] = self.has_book;
         }
         !before && self.has(0)
+    }
+
+    /// It brings records of these schemas itself: bars or interval quotes.
+    pub(super) fn brings(&mut self, schemas: u32) {
+        self.brings |= schemas;
     }
 
     /// Takes note of an order; true where the top of the book is another then.
@@ -263,7 +268,7 @@ impl State {
         if let Some(longer) = self.fresh.get_mut(span + 1) {
             *longer = true;
         }
-        if schemas & bit(schema) != 0 {
+        if schemas & !self.brings & bit(schema) != 0 {
             (self.bbo.hd.rtype, self.bbo.ts_recv) = (rtype, end);
             out.push(bytes_of(&self.bbo));
         }
@@ -271,7 +276,7 @@ impl State {
 
     fn end_bar(&self, bar: &Bar, span: usize, end: u64, schemas: u32, out: &mut Batch) {
         let (length, rtype, schema) = SPANS[span];
-        if schemas & bit(schema) != 0 {
+        if schemas & !self.brings & bit(schema) != 0 {
             let Bar { open, high, low, close, volume, .. } = *bar;
             let hd = header::<OhlcvMsg>(rtype, self.publisher, self.id, end - length);
             out.push(bytes_of(&OhlcvMsg { hd, open, high, low, close, volume }));

@@ -5,7 +5,8 @@
 //! As DBN has them: an interval is of the records' index time (`ts_recv` where they have it), days
 //! are those of UTC; `ts_event` of a bar is the start of its interval, `ts_recv` of an interval
 //! quote the end; an instrument without a trade has no bar, one without trade or change of its book
-//! no quote. What an instrument brings itself (its own `mbp-1` beside `mbo`) is not derived again.
+//! no quote. What an instrument brings itself (its own `mbp-1` beside `mbo`, its own bars) is not
+//! derived again.
 //!
 //! **Order.** The records of an interval come after every record in it and before every later one.
 //! An interval is over when a record of a later one is observed, or when [`Deriver::advance`] says
@@ -43,6 +44,7 @@ use crate::limits::{BOOK_ORDERS_MAX, INSTRUMENTS_MAX};
 use crate::wire::instrument::bit;
 use crate::wire::record::{
     MboMsg, Schema, UNDEF_TIMESTAMP, flags, index_ts, instrument_id, length, rtype, rtype_of,
+    schema_of,
 };
 
 /// Derives what its mask says out of the records of any feed.
@@ -93,10 +95,15 @@ impl Deriver {
     /// Takes note of the next bare record, after appending to `out` what it is too late for. False
     /// where `out` has no room for all of that: the record is not noted, see the module's text.
     ///
-    /// Records that bring no trade, book or order, derived ones among them, change nothing.
+    /// Of records that bring no trade, book or order only this is noted: of which schemas that
+    /// would be derived an instrument brings its own.
     #[inline]
     pub fn observe(&mut self, bare: &[u8], out: &mut Batch) -> bool {
-        if self.schemas == 0 || !instrument::is_material(bare) {
+        if self.schemas == 0 {
+            return true;
+        }
+        if !instrument::is_material(bare) {
+            self.note_brought(bare);
             return true;
         }
         let at = index_ts(bare);
@@ -198,6 +205,17 @@ impl Deriver {
     /// Exchanges the room for orders that its books may grow by: several derivers may share one.
     pub fn exchange_room(&mut self, room: &mut usize) {
         std::mem::swap(&mut self.room, room);
+    }
+
+    /// A bar or an interval quote of an instrument's own: it comes at the end of its interval,
+    /// before one would be derived.
+    fn note_brought(&mut self, bare: &[u8]) {
+        let schema = schema_of(rtype_of(bare)).map_or(0, bit);
+        if schema & Self::SCHEMAS & !Self::OF_ORDERS != 0
+            && let Some(place) = self.place(bare)
+        {
+            self.states[place as usize].brings(schema);
+        }
     }
 
     /// Where the state of a record's instrument is; none for those beyond what a server knows.

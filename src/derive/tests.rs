@@ -200,6 +200,37 @@ fn strange_records_bring_nothing_and_harm_nothing() {
 }
 
 #[test]
+fn bars_and_quotes_that_an_instrument_brings_are_not_derived_again() {
+    let records: Vec<_> = (0..90)
+        .flat_map(|s| {
+            [1, 2].map(|id| {
+                [trade(id, OPEN + s * SECOND, 100, 1), quote(id, OPEN + s * SECOND + 1, b'A', 99)]
+            })
+        })
+        .flatten()
+        .collect();
+    let schemas = bit(Schema::Ohlcv1S) | bit(Schema::Ohlcv1M) | bit(Schema::Bbo1S);
+    // As one who derives records them; only the first instrument's are told on.
+    let (mut deriver, mut out) = (Deriver::new(schemas), Batch::new(1 << 20));
+    let mut recorded = Vec::new();
+    let of = |record: &&[u8]| instrument_id(record) == 1 && rtype_of(record) != rtype::OHLCV_1M;
+    for record in &records {
+        assert!(deriver.observe(record, &mut out));
+        recorded.extend(out.iter().filter(of).map(<[u8]>::to_vec));
+        recorded.push(record.clone());
+        out.clear();
+    }
+    let again = derive(schemas, &recorded, 6_400);
+    let count = |id, kind| {
+        let right = |r: &&Vec<u8>| instrument_id(r) == id && rtype_of(r) == kind;
+        again.iter().filter(right).count()
+    };
+    assert_eq!([rtype::OHLCV_1S, rtype::BBO_1S].map(|kind| count(1, kind)), [0, 0]);
+    assert_eq!([rtype::OHLCV_1S, rtype::BBO_1S].map(|kind| count(2, kind)), [90, 90]);
+    assert_eq!([1, 2].map(|id| count(id, rtype::OHLCV_1M)), [2, 2], "those it does not bring");
+}
+
+#[test]
 fn nothing_asked_nothing_kept() {
     let mut deriver = Deriver::new(bit(Schema::Status));
     let mut out = Batch::new(576);

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use dbn::rtype;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -196,6 +197,11 @@ async fn tapes_lie_beside_files_and_what_comes_and_goes_is_noticed() {
     assert!(error.to_string().contains("the server's log says why"), "{error}");
     let part = numbers(&replayed(messages));
     assert!(part.len() < records.len(), "what comes before the damage");
+    let derived = json!({"recording": "broken", "speed": "max", "schema": ["trades", "ohlcv-1s"]});
+    client.granted("replay", derived).await;
+    let trades = replayed(client.until(is("error")).await);
+    let trades: Vec<_> = trades.into_iter().filter(|r| r.rtype == rtype::MBP_0).collect();
+    assert_eq!(numbers(&trades), part, "the same where something is derived");
     assert!(part.iter().copied().eq(1..=part.len() as u32));
 
     add(folder.path(), "later.dbn");
