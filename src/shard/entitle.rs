@@ -156,7 +156,7 @@ impl<E: Engine> Shard<E> {
     }
 
     /// Tells a connection of an error that is tied to no request.
-    fn tell_error(&mut self, token: u32, error: &ControlError) {
+    pub(super) fn tell_error(&mut self, token: u32, error: &ControlError) {
         self.tally.refuse(error.code.reason());
         let now = self.now.unix;
         self.tell(token, |out| message::error(error, now, out));

@@ -401,8 +401,7 @@ impl<E: Engine> Shard<E> {
 
     /// A replay can't go on: it ends, and its client is told why.
     fn break_off(&mut self, token: u32, error: &ControlError) {
-        let now = self.now.unix;
-        self.tell(token, |out| message::error(error, now, out));
+        self.tell_error(token, error);
         self.end_replay(token);
     }
 

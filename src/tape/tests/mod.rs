@@ -2,6 +2,7 @@
 //! named.
 
 mod damage;
+mod deriving;
 mod reading;
 mod recording;
 mod repairing;
