@@ -18,6 +18,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use rustix::io::retry_on_intr;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -60,7 +61,9 @@ impl Inherited {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0];
         let flags = RecvFlags::CMSG_CLOEXEC;
-        let got = recvmsg(&older, &mut [IoSliceMut::new(&mut byte)], &mut control, flags);
+        let got = retry_on_intr(|| {
+            recvmsg(&older, &mut [IoSliceMut::new(&mut byte)], &mut control, flags)
+        });
         let got = got.map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => {
                 let words = format!("who waits there does not answer within {UPGRADE_PATIENCE:?}");
