@@ -28,7 +28,7 @@
 //!
 //! Beside them, never on the data threads: [`gate`] accepts and upgrades, and hands each connection
 //! to the shard with the fewest; [`node`] configures, starts, answers HTTP and drains; [`cli`] is
-//! the command line. [`wire`], [`book`], [`derive`], [`clock`], [`latency`] and [`limits`] are
+//! the command line. [`wire`], [`book`], [`mod@derive`], [`clock`], [`latency`] and [`limits`] are
 //! vocabulary: they name no stage.
 //!
 //! Who may name whom, held by `tests/tree`:
