@@ -16,6 +16,7 @@ use dbn::{
     OhlcvMsg, RecordRef, Schema, StatMsg, StatusMsg, VersionUpgradePolicy, rtype,
 };
 use program::{broadtape, python, recording, succeed};
+use serde_json::Value;
 use tempfile::TempDir;
 
 const ORDERS: &str = "esh4-glbx-mdp3-20231225.mbo.dbn.zst";
@@ -296,6 +297,77 @@ fn the_official_python_reader_reads_it() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/exported.py");
     let said = succeed(python.arg(script).arg(plain).arg(compressed));
     assert_eq!(said, "28413 records of mbp-1 in both, ESH4\n");
+}
+
+/// What `inspect` says of a file, and its exit code.
+fn inspected(file: &Path) -> (Value, i32) {
+    let output = broadtape().args(["inspect", "--json"]).arg(file).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (report[0].clone(), output.status.code().unwrap())
+}
+
+/// What is the same whatever the form.
+fn facts((mut report, code): (Value, i32)) -> (Value, i32) {
+    for form in ["format", "file", "bytes", "version", "metadata", "dataset"] {
+        report[form] = Value::Null;
+    }
+    (report, code)
+}
+
+#[test]
+fn what_was_exported_is_inspected_alike_in_every_form() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("feeds/crash.dbn.zst");
+    let folder = tempfile::tempdir().unwrap();
+    for (file, only) in [(Some(shipped), "mbp-1"), (recording(ORDERS), "mbo")] {
+        let Some(file) = file else { continue };
+        let (whole, _) = export(&[&file], &folder, "a.dbn", &["--schema", only, "--force"]);
+        let (right, code) = facts(inspected(&whole));
+        assert_eq!((&right["damage"], code), (&Value::Null, 0));
+        let mut names = vec!["a.csv", "a.jsonl"];
+        names.extend(cfg!(feature = "parquet").then_some("a.parquet"));
+        for name in names {
+            let (out, _) = export(&[&file], &folder, name, &["--schema", only, "--force"]);
+            assert_eq!(facts(inspected(&out)), (right.clone(), 0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_damaged_or_of_others_are_told_with_their_place() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("feeds/calm.dbn.zst");
+    let folder = tempfile::tempdir().unwrap();
+    let trades = ["--schema", "trades"];
+    let (table, _) = export(&[&shipped], &folder, "a.csv", &trades);
+    let (lines, _) = export(&[&shipped], &folder, "a.jsonl", &trades);
+    let packed = folder.path().join("b.csv.zst");
+    fs::write(&packed, zstd::encode_all(File::open(&table).unwrap(), 1).unwrap()).unwrap();
+    assert_eq!(inspected(&packed).0["records"], "396");
+    let cut = |file: &Path, name: &str| {
+        let whole = fs::read(file).unwrap();
+        let out = folder.path().join(name);
+        fs::write(&out, &whole[..whole.len() - 20]).unwrap();
+        inspected(&out)
+    };
+    for (report, code) in [cut(&table, "cut.csv"), cut(&lines, "cut.jsonl")] {
+        let damage = report["damage"].as_str().unwrap();
+        assert_eq!((&report["records"], code), (&"395".into(), 1));
+        assert!(damage.starts_with("line 39"), "{damage}");
+    }
+    let other = |name: &str, text: &str| {
+        let out = folder.path().join(name);
+        fs::write(&out, text).unwrap();
+        let (report, code) = inspected(&out);
+        assert_eq!(code, 1);
+        report["damage"].as_str().unwrap().to_owned()
+    };
+    let words = other("other.csv", "time,price\n1,2\n");
+    assert!(words.contains("no ts_event") && words.contains("--mapping"), "{words}");
+    let words = other("other.jsonl", "{\"price\":1}\n");
+    assert!(words.starts_with("line 1: is no record of an export: missing field `hd`"), "{words}");
+    other("empty.csv", "");
+    let words = other("no.parquet", "no");
+    let right = if cfg!(feature = "parquet") { "no Parquet" } else { "--features parquet" };
+    assert!(words.contains(right), "{words}");
 }
 
 #[cfg(feature = "parquet")]

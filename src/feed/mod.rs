@@ -5,7 +5,7 @@
 //! come again. It never sleeps, never reads a clock and never touches the ring: the same seed or
 //! file and the same sequence of `now` give the same bytes.
 
-mod csv;
+pub(crate) mod csv;
 pub mod decimal;
 mod iex;
 mod itch;

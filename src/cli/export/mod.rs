@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use self::pipe::Exported;
-use self::sink::Form;
+pub(super) use self::sink::Form;
 use super::Early;
 use crate::wire::filter::Filter;
 use crate::wire::record::Schema;

@@ -14,7 +14,7 @@ const BUFFER: usize = 256 << 10;
 
 /// A form of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::cli) enum Form {
     /// DBN, compressed where the name says so.
     Dbn,
     /// A line a record, with DBN's own columns.
@@ -30,7 +30,7 @@ impl Form {
     ///
     /// # Errors
     /// Where it asks for nothing that is known.
-    pub(super) fn of(path: &Path) -> Result<Self, String> {
+    pub(in crate::cli) fn of(path: &Path) -> Result<Self, String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let forms = [
             (".dbn", Self::Dbn),
@@ -43,6 +43,16 @@ impl Form {
         form.ok_or_else(|| {
             format!("{name:?} doesn't say how; name it .dbn, .dbn.zst, .csv, .jsonl or .parquet")
         })
+    }
+
+    /// What people call it.
+    pub(in crate::cli) fn name(self) -> &'static str {
+        match self {
+            Self::Dbn => "DBN",
+            Self::Csv => "CSV",
+            Self::JsonLines => "JSON lines",
+            Self::Parquet => "Parquet",
+        }
     }
 
     /// Has it columns, which are those of one schema?

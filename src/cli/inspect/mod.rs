@@ -4,6 +4,7 @@ mod activity;
 mod capture;
 mod print;
 mod report;
+mod rows;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -24,7 +25,8 @@ use crate::feed::source::Recording;
     Exit code 1 where one is damaged or no recording; what can be read of it is shown.")]
 pub(super) struct InspectArgs {
     /// DBN files: versions 1 to 3, with metadata or fragments; captures: pcap, pcapng; FORMAT:FILE
-    /// of another format; plain, zstd, gzip or xz; tapes, and folders of DBN files
+    /// of another format; what `export` writes: .csv, .jsonl; plain, zstd, gzip or xz; .parquet;
+    /// tapes, and folders of DBN files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// Print one JSON document instead

@@ -9,6 +9,8 @@ use serde::{Serialize, Serializer};
 
 use super::activity::Activity;
 use super::capture::Capture;
+use super::rows::{self, Row};
+use crate::cli::export::Form;
 use crate::clock::{SECOND, UnixNanos};
 use crate::feed::replay::names::{Named, Names};
 use crate::feed::replay::scan::{Found, scan};
@@ -92,7 +94,10 @@ impl Report {
     pub(super) fn of(recording: &Recording) -> Self {
         let mut report = Self { file: recording.name(), ..Self::default() };
         let read = match (recording.format, &recording.paths[..]) {
-            (Format::Dbn, [path]) => report.read(path),
+            (Format::Dbn, [path]) => match rows::form_of(path) {
+                Some(form) => report.read_rows(form, path),
+                None => report.read(path),
+            },
             _ => report.read_other(recording),
         };
         if let Err(error) = read {
@@ -140,16 +145,51 @@ impl Report {
         self.count_all(&mut *source, found)
     }
 
+    /// Reads what an export wrote in rows.
+    fn read_rows(&mut self, form: Form, path: &Path) -> Result<(), FileError> {
+        let mut rows = rows::open(form, path)?;
+        self.format = Some(form.name());
+        self.bytes = rows.extent().size;
+        let (bar, mut counts, mut places) = (bar(self.bytes), [0; 256], HashMap::new());
+        let mut next = rows.next();
+        while let Ok(Some(row)) = next {
+            counts[usize::from(row.rtype)] += 1;
+            self.records += 1;
+            self.times.note_at(row.time);
+            let Row { publisher_id, instrument_id, symbol, .. } = row;
+            let key = (publisher_id, instrument_id, symbol);
+            let place = *places.entry(key).or_insert_with_key(|(_, _, symbol)| {
+                let symbol = symbol.clone();
+                let records = 0;
+                self.instruments.push(Instrument { symbol, instrument_id, publisher_id, records });
+                self.instruments.len() - 1
+            });
+            self.instruments[place].records += 1;
+            if self.records.is_multiple_of(BAR_EVERY) {
+                bar.set_position(rows.extent().read);
+            }
+            next = rows.next();
+        }
+        bar.finish_and_clear();
+        self.name_all(&counts);
+        next.map(|_| ())
+    }
+
     fn count_all(&mut self, source: &mut dyn Source, found: Found) -> Result<(), FileError> {
         let bar = bar(self.bytes);
         let mut counts = [0; 256];
         let read = self.count(source, found, &mut counts, &bar);
         bar.finish_and_clear();
         self.records = source.records();
-        for (kind, count) in (0..=u8::MAX).zip(counts).filter(|(_, count)| *count > 0) {
-            self.schemas.insert(name_of(kind), count);
-        }
+        self.name_all(&counts);
         read
+    }
+
+    /// The counts of record types, by names.
+    fn name_all(&mut self, counts: &[u64; 256]) {
+        for (kind, count) in (0..=u8::MAX).zip(counts).filter(|(_, count)| **count > 0) {
+            self.schemas.insert(name_of(kind), *count);
+        }
     }
 
     fn count(
@@ -207,7 +247,10 @@ impl Report {
 
 impl Times {
     fn note(&mut self, record: &[u8]) {
-        let time = index_ts(record);
+        self.note_at(index_ts(record));
+    }
+
+    fn note_at(&mut self, time: UnixNanos) {
         if time == 0 || time == UNDEF_TIMESTAMP {
             return;
         }

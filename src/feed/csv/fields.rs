@@ -7,7 +7,7 @@ const FIELDS_MAX: usize = 1024;
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn split(line: &str, delimiter: char) -> Result<Vec<String>, String> {
+pub(crate) fn split(line: &str, delimiter: char) -> Result<Vec<String>, String> {
     let (mut fields, mut chars) = (Vec::new(), line.chars().peekable());
     loop {
         let mut field = String::new();

@@ -1,6 +1,6 @@
 //! csv: any CSV of trades, quotes or orders, with a file that maps its columns (`--mapping`).
 
-mod fields;
+pub(crate) mod fields;
 mod mapping;
 #[cfg(test)]
 mod tests;
