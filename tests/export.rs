@@ -13,7 +13,7 @@ use dbn::decode::{DbnMetadata, DecodeRecordRef, DynDecoder};
 use dbn::encode::{EncodeRecordTextExt, csv, json};
 use dbn::{
     BboMsg, CbboMsg, Cmbp1Msg, ImbalanceMsg, InstrumentDefMsg, MboMsg, Mbp1Msg, Mbp10Msg, Metadata,
-    OhlcvMsg, RecordRef, Schema, StatMsg, StatusMsg, VersionUpgradePolicy, rtype,
+    OhlcvMsg, Publisher, RecordRef, Schema, StatMsg, StatusMsg, VersionUpgradePolicy, rtype,
 };
 use program::{broadtape, python, recording, succeed};
 use serde_json::Value;
@@ -353,6 +353,11 @@ fn rows_that_are_damaged_or_of_others_are_told_with_their_place() {
         assert_eq!((&report["records"], code), (&"395".into(), 1));
         assert!(damage.starts_with("line 39"), "{damage}");
     }
+    let (whole, short) = (fs::read(&table).unwrap(), folder.path().join("short.csv"));
+    fs::write(&short, &whole[..whole.len() - 3]).unwrap();
+    let (report, code) = inspected(&short);
+    assert_eq!((&report["records"], code), (&"395".into(), 1), "cut within its symbol");
+    assert!(report["damage"].as_str().unwrap().contains("may be cut"), "{report}");
     let other = |name: &str, text: &str| {
         let out = folder.path().join(name);
         fs::write(&out, text).unwrap();
@@ -368,6 +373,24 @@ fn rows_that_are_damaged_or_of_others_are_told_with_their_place() {
     let words = other("no.parquet", "no");
     let right = if cfg!(feature = "parquet") { "no Parquet" } else { "--features parquet" };
     assert!(words.contains(right), "{words}");
+}
+
+#[test]
+fn an_instrument_of_several_publishers_is_one_in_rows_as_well() {
+    let head = "ts_event,rtype,publisher_id,instrument_id,symbol\n";
+    let time = "2024-01-02T14:30:00.000000000Z";
+    let (mini, summary) = (Publisher::EqusMiniEqus as u16, Publisher::EqusSummaryEqus as u16);
+    let opra = [Publisher::OpraPillarAmxo as u16, Publisher::OpraPillarXbox as u16];
+    let publishers = [opra[0], opra[1], opra[0], mini, summary];
+    let rows: String = publishers.iter().map(|p| format!("{time},0,{p},7,A\n")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("many.csv");
+    fs::write(&out, format!("{head}{rows}")).unwrap();
+    let (report, code) = inspected(&out);
+    assert_eq!((&report["damage"], code), (&Value::Null, 0));
+    let rows = report["instruments"].as_array().unwrap();
+    let counts: Vec<_> = rows.iter().map(|row| row["records"].as_str().unwrap()).collect();
+    assert_eq!(counts, ["3", "1", "1"], "of OPRA one; those of other datasets stay apart");
 }
 
 #[cfg(feature = "parquet")]

@@ -12,7 +12,7 @@ use super::capture::Capture;
 use super::rows::{self, Row};
 use crate::cli::export::Form;
 use crate::clock::{SECOND, UnixNanos};
-use crate::feed::replay::names::{Named, Names};
+use crate::feed::replay::names::{Named, Names, dataset_of};
 use crate::feed::replay::scan::{Found, scan};
 use crate::feed::source::{Format, Recording, Source};
 use crate::wire::file::{FileError, Reader};
@@ -157,7 +157,9 @@ impl Report {
             self.records += 1;
             self.times.note_at(row.time);
             let Row { publisher_id, instrument_id, symbol, .. } = row;
-            let key = (publisher_id, instrument_id, symbol);
+            // Within a dataset all publishers number alike.
+            let realm = dataset_of(publisher_id).ok_or(publisher_id);
+            let key = (realm, instrument_id, symbol);
             let place = *places.entry(key).or_insert_with_key(|(_, _, symbol)| {
                 let symbol = symbol.clone();
                 let records = 0;

@@ -7,7 +7,7 @@
 //! - an id that stands for several symbols, one after the other, is one instrument for each;
 //! - of several symbols for one id at one time, the first that metadata names is taken.
 
-use dbn::Publisher;
+use dbn::{Dataset, Publisher};
 use foldhash::{HashMap, HashMapExt};
 
 use super::scan::{Found, Seen, schemas_with};
@@ -15,6 +15,11 @@ use super::symbols::{self, Span};
 use crate::clock::UnixNanos;
 use crate::feed::source::Source;
 use crate::wire::record::{self, PUBLISHER_NONE, rtype};
+
+/// The dataset of a publisher that DBN knows.
+pub(crate) fn dataset_of(publisher: u16) -> Option<Dataset> {
+    Publisher::try_from(publisher).ok().map(|publisher| publisher.dataset())
+}
 
 /// What one file says of its ids.
 pub(crate) struct Names {
@@ -121,7 +126,7 @@ impl Names {
 
     /// The realm of a publisher's ids: within a dataset all publishers number alike.
     fn realm(&self, publisher: u16) -> String {
-        let known = || Publisher::try_from(publisher).ok().map(|p| p.dataset().to_string());
+        let known = || dataset_of(publisher).map(|dataset| dataset.to_string());
         let realm = self.dataset.clone().or_else(known);
         realm.unwrap_or_else(|| format!("publisher {publisher}"))
     }

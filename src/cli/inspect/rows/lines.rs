@@ -140,13 +140,17 @@ impl Rows for Json {
     }
 }
 
-/// The fields of the next line.
+/// The fields of the next line. One without an end may be cut within its last field.
 fn fields_of(input: &mut Input) -> Result<Option<Vec<String>>, FileError> {
     let Some(line) = input.line()? else { return Ok(None) };
     let text = std::str::from_utf8(&input.data()[..line.length]);
     let fields = text
         .map_err(|error| format!("is not UTF-8 from byte {} on", error.valid_up_to()))
         .and_then(|text| fields::split(text, ','));
+    let ended = line.taken > line.length;
+    let fields = fields.and_then(|fields| {
+        ended.then_some(fields).ok_or_else(|| "has no line end: it may be cut".to_owned())
+    });
     input.consume(line.taken);
     fields.map(Some).map_err(|reason| wrong(input, reason))
 }
