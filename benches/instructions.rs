@@ -20,6 +20,7 @@ use broadtape::ring::{Reader, Segment, Writer, ring};
 use broadtape::socket::read::Guard;
 use broadtape::socket::write::{Engine, Write};
 use broadtape::wire::encoding::Encoding;
+use broadtape::wire::record::{Mbp10Msg, bytes_of, header, rtype};
 use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
@@ -90,8 +91,19 @@ fn full() -> Box<Pipe> {
     pipe
 }
 
-#[library_benchmark(config = at_most(5_654))]
-#[bench::a_commit_of_100(setup = pipe)]
+/// Records of a length that the writer has to find out: books of ten levels.
+fn deep() -> Box<Pipe> {
+    let mut pipe = pipe();
+    pipe.batch.reset(BATCH_BYTES);
+    let hd = header::<Mbp10Msg>(rtype::MBP_10, 1, 1, 1);
+    let book = Mbp10Msg { hd, ..Mbp10Msg::default() };
+    (0..40).for_each(|_| assert!(pipe.batch.push(bytes_of(&book))));
+    pipe
+}
+
+#[library_benchmark]
+#[bench::a_commit_of_100(setup = pipe, config = at_most(5_364))]
+#[bench::a_commit_of_40_deep(setup = deep, config = at_most(8_530))]
 fn ring_write(mut pipe: Box<Pipe>) -> Box<Pipe> {
     pipe.writer.publish(pipe.batch.bytes(), pipe.batch.iter(), 1);
     pipe

@@ -53,17 +53,18 @@ impl Words {
         let at = self.index(position);
         // Of most records the compiler knows the length here, and needs no loop.
         match (self.words.get(at..=at + bare.len()), bare.len()) {
-            (Some(to), 5) => fill::<5>(to, bare, ts_out),
-            (Some(to), 6) => fill::<6>(to, bare, ts_out),
-            (Some(to), 7) => fill::<7>(to, bare, ts_out),
-            (Some(to), 10) => fill::<10>(to, bare, ts_out),
-            _ => self.store_any(at, bare, ts_out),
+            (Some(to), 5) => fill(&to[..=5], &bare[..5], ts_out),
+            (Some(to), 6) => fill(&to[..=6], &bare[..6], ts_out),
+            (Some(to), 7) => fill(&to[..=7], &bare[..7], ts_out),
+            (Some(to), 10) => fill(&to[..=10], &bare[..10], ts_out),
+            (Some(to), _) => fill_any(to, bare, ts_out),
+            (None, _) => self.store_across(at, bare, ts_out),
         }
     }
 
-    /// The same for a record of any length, which may go on at the beginning of the array.
-    #[inline(never)]
-    fn store_any(&self, at: usize, bare: &[[u8; 8]], ts_out: u64) {
+    /// The same for a record that goes on at the beginning of the array.
+    #[cold]
+    fn store_across(&self, at: usize, bare: &[[u8; 8]], ts_out: u64) {
         let to = self.words[at..].iter().chain(&self.words);
         let body = bare[1..].iter().map(|word| u64::from_ne_bytes(*word));
         let words = std::iter::once(counted(bare[0])).chain(body).chain([ts_out.to_le()]);
@@ -87,15 +88,21 @@ fn counted(header: [u8; 8]) -> u64 {
     (u64::from_le_bytes(header) + 2).to_le()
 }
 
-/// Stores a record of `N` bare words.
+/// Stores a record in as many words as it has with `ts_out`.
 #[inline]
-fn fill<const N: usize>(to: &[AtomicU64], bare: &[[u8; 8]], ts_out: u64) {
-    let (to, bare) = (&to[..=N], &bare[..N]);
+fn fill(to: &[AtomicU64], bare: &[[u8; 8]], ts_out: u64) {
+    let last = bare.len();
     to[0].store(counted(bare[0]), Relaxed);
-    for (to, from) in to[1..N].iter().zip(&bare[1..]) {
+    for (to, from) in to[1..last].iter().zip(&bare[1..]) {
         to.store(u64::from_ne_bytes(*from), Relaxed);
     }
-    to[N].store(ts_out.to_le(), Relaxed);
+    to[last].store(ts_out.to_le(), Relaxed);
+}
+
+/// The same out of the way of those whose lengths are known.
+#[inline(never)]
+fn fill_any(to: &[AtomicU64], bare: &[[u8; 8]], ts_out: u64) {
+    fill(to, bare, ts_out);
 }
 
 #[inline]
