@@ -12,8 +12,8 @@ use crate::shard::audience::{Audience, Cast, Delivery, Due};
 use crate::shard::cache::key;
 use crate::shard::catalog::Index;
 use crate::shard::interest::Interest;
-use crate::wire::instrument::bit;
-use crate::wire::record::{SCHEMAS, Schema, schemas};
+use crate::wire::instrument::schemas_of;
+use crate::wire::record::{SCHEMAS, Schema};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Route {
@@ -178,7 +178,7 @@ impl Audiences {
             }
             for (interest, mask) in welcomed {
                 let route = Route { audience: id, interest };
-                schemas_in(mask).for_each(|schema| self.routes(schema, index).push(route));
+                schemas_of(mask).for_each(|schema| self.routes(schema, index).push(route));
             }
         }
         changed
@@ -232,7 +232,7 @@ impl Audiences {
 
     /// Calls `change` with every list of routes that an interest stands in.
     fn each_list(&mut self, interest: &Interest, mut change: impl FnMut(&mut Vec<Route>)) {
-        for schema in schemas_in(interest.schemas) {
+        for schema in schemas_of(interest.schemas) {
             match interest.all {
                 true => change(&mut self.every[schema as usize]),
                 false => {
@@ -253,10 +253,6 @@ impl Audiences {
     }
 }
 
-fn schemas_in(mask: u32) -> impl Iterator<Item = Schema> {
-    schemas().filter(move |schema| mask & bit(*schema) != 0)
-}
-
 /// The place of an interest's `max_rate` in [`MAX_RATES`].
 fn rate_class(interest: &Interest) -> Option<usize> {
     MAX_RATES.iter().position(|rate| *rate == interest.max_rate)
@@ -267,6 +263,7 @@ mod tests {
     use super::*;
     use crate::shard::audience::Counts;
     use crate::wire::encoding::Encoding;
+    use crate::wire::instrument::bit;
     use crate::wire::symbols::Pattern;
 
     fn cast(interests: &[Interest]) -> Cast {

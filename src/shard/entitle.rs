@@ -14,10 +14,10 @@ use crate::socket::write::Engine;
 use crate::wire::close::CloseReason;
 use crate::wire::error::{ControlError, ErrorCode};
 use crate::wire::grant::{Rights, Scope};
-use crate::wire::instrument::bit;
+use crate::wire::instrument::schemas_of;
 use crate::wire::message;
 use crate::wire::position::Start;
-use crate::wire::record::{self, schemas};
+use crate::wire::record;
 use crate::wire::replay::Replay;
 
 /// A refusal for want of an entitlement.
@@ -37,8 +37,7 @@ pub(super) fn given_schemas(rights: Option<&Rights>, asked: u32) -> Result<u32, 
         u32::MAX => Err(not_entitled("no schema is given to this subject")),
         _ if missing == 0 => Ok(asked),
         _ => {
-            let missing = schemas().filter(|schema| missing & bit(*schema) != 0);
-            let names: Vec<&str> = missing.map(|schema| schema.as_str()).collect();
+            let names: Vec<&str> = schemas_of(missing).map(|schema| schema.as_str()).collect();
             Err(not_entitled(format!("not given to this subject: schema {}", names.join(", "))))
         }
     }

@@ -25,10 +25,10 @@ use crate::socket::write::Engine;
 use crate::wire::batch;
 use crate::wire::encoding::Encoding;
 use crate::wire::frame;
-use crate::wire::instrument::bit;
+use crate::wire::instrument::{bit, schemas_of};
 use crate::wire::message;
 use crate::wire::position::Position;
-use crate::wire::record::{self, Schema, schemas};
+use crate::wire::record::{self, Schema};
 
 /// A snapshot in progress.
 pub struct Snapshot {
@@ -320,7 +320,7 @@ impl States<'_> {
         push(mapping, cache::mapping_key(index));
         // The newest order is no state: the book is.
         let mask = mask & !bit(Schema::Mbo);
-        for schema in schemas().filter(|schema| mask & bit(*schema) != 0) {
+        for schema in schemas_of(mask) {
             let key = cache::key(schema, index);
             if let Some(value) = cache.get_at(key, stamp.last) {
                 push(value.record(), key);

@@ -15,8 +15,8 @@ use crate::shard::interest::Interest;
 use crate::shard::subscription::Subscription;
 use crate::socket::write::Engine;
 use crate::wire::close::CloseReason;
-use crate::wire::instrument::bit;
-use crate::wire::record::{SCHEMAS, Schema, schemas};
+use crate::wire::instrument::schemas_of;
+use crate::wire::record::{SCHEMAS, Schema};
 use crate::wire::subscribe::Policy;
 use crate::wire::symbols::Pattern;
 
@@ -218,7 +218,7 @@ impl<E: Engine> Shard<E> {
             let paced = subscription.interests().map(|interest| interest.max_rate).max();
             SessionSubscription {
                 id: u64::from(subscription.id),
-                schemas: schemas().filter(|schema| mask & bit(*schema) != 0).collect(),
+                schemas: schemas_of(mask).collect(),
                 symbols: symbols(subscription, &self.catalog),
                 count: subscription.instruments(self.catalog.count()),
                 counts: connection.counts(subscription, &self.audiences),
@@ -252,10 +252,7 @@ impl<E: Engine> Shard<E> {
     pub(super) fn last_records(&self, instruments: &[u32], mask: u32) -> Vec<Vec<u8>> {
         let known = instruments.iter().filter_map(|id| self.catalog.index(*id));
         known
-            .flat_map(|index| {
-                let asked = schemas().filter(move |schema| mask & bit(*schema) != 0);
-                asked.map(move |schema| cache::key(schema, index))
-            })
+            .flat_map(|index| schemas_of(mask).map(move |schema| cache::key(schema, index)))
             .filter_map(|key| self.cache.get(key))
             .map(|value| value.record().to_vec())
             .collect()

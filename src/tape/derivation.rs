@@ -15,8 +15,8 @@ use crate::book::Faults;
 use crate::clock::{SECOND, UnixNanos};
 use crate::derive::{Batch, Deriver};
 use crate::limits::{BATCH_BYTES, DERIVED_PIECE, DERIVED_RECORDS, RECORD_MAX};
-use crate::wire::instrument::bit;
-use crate::wire::record::{self, Schema, UNDEF_TIMESTAMP, index_ts, rtype_of, schema_of};
+use crate::wire::instrument::bits;
+use crate::wire::record::{self, UNDEF_TIMESTAMP, index_ts};
 
 /// The longest interval that something is derived of.
 const DAY: u64 = 86_400 * SECOND;
@@ -45,10 +45,10 @@ pub struct Plan {
 impl Plan {
     /// Is this bare record wanted, from this index time on?
     fn wants(&self, bare: &[u8], from: UnixNanos) -> bool {
-        let tbbo = if record::is_tbbo(bare) { bit(Schema::Tbbo) } else { 0 };
-        let schemas = schema_of(rtype_of(bare)).map_or(0, bit) | tbbo;
         let time = index_ts(bare);
-        schemas & self.wanted != 0 && time >= from && (time <= self.end || time == UNDEF_TIMESTAMP)
+        bits(bare) & self.wanted != 0
+            && time >= from
+            && (time <= self.end || time == UNDEF_TIMESTAMP)
     }
 
     /// Can nothing wanted follow once there is a record of this index time?

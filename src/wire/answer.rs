@@ -7,10 +7,9 @@
 use super::error::{ControlError, ErrorCode};
 use super::grant::Grant;
 use super::heartbeat::Counts;
-use super::instrument::bit;
+use super::instrument::schemas_of;
 use super::message::{self, error_body};
 use super::position::Position;
-use super::record::schemas;
 use super::replay::{Granted, State};
 use super::request::{Id, Refused};
 use super::subscribe::Policy;
@@ -224,7 +223,7 @@ impl Subscribed<'_> {
 
 impl Subscription<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        let asked = schemas().filter(|&schema| self.schemas & bit(schema) != 0);
+        let asked = schemas_of(self.schemas);
         let o = self.counts.fields(Object::open(out));
         let o = o.list("schema", asked, |out, schema| string(out, schema.as_str()));
         let o = match self.symbols {
@@ -247,6 +246,7 @@ impl Subscription<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::instrument::bit;
     use super::super::record::Schema;
     use super::super::request::parse;
     use super::*;

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::when::When;
 use crate::clock::UnixNanos;
 use crate::wire::file::Contents;
-use crate::wire::instrument::{Instrument, bit};
-use crate::wire::record::{Schema, index_ts, instrument_id, is_tbbo, rtype_of, schema_of};
+use crate::wire::instrument::{Instrument, bit, bits};
+use crate::wire::record::{Schema, index_ts, instrument_id};
 use crate::wire::symbols::Pattern;
 
 /// What is asked for; all of it has to hold.
@@ -124,12 +124,7 @@ impl Filter {
     /// Does it let this record through, whose instrument it does?
     #[inline]
     pub fn has(&self, record: &[u8]) -> bool {
-        let schema = || {
-            let own = schema_of(rtype_of(record)).map_or(0, bit);
-            let tbbo = if is_tbbo(record) { bit(Schema::Tbbo) } else { 0 };
-            own | tbbo
-        };
-        if self.schemas.is_some_and(|mask| mask & schema() == 0) {
+        if self.schemas.is_some_and(|mask| mask & bits(record) == 0) {
             return false;
         }
         let time = index_ts(record);

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::record::{Schema, mapping, publish_into};
+use super::record::{Schema, is_tbbo, mapping, publish_into, rtype_of, schema_of, schemas};
 use crate::limits::{INSTRUMENTS_MAX, SYMBOL_BYTES};
 
 /// What can be traded under one id.
@@ -43,6 +43,18 @@ impl Instrument {
 /// The bit of a schema in a mask of schemas.
 pub const fn bit(schema: Schema) -> u32 {
     1 << schema as u32
+}
+
+/// The mask of the schemas that a record belongs to: one, or for the `mbp-1` of a trade two.
+#[inline]
+pub fn bits(record: &[u8]) -> u32 {
+    let tbbo = if is_tbbo(record) { bit(Schema::Tbbo) } else { 0 };
+    schema_of(rtype_of(record)).map_or(0, bit) | tbbo
+}
+
+/// The schemas of a mask, in the order of their numbers.
+pub fn schemas_of(mask: u32) -> impl Iterator<Item = Schema> {
+    schemas().filter(move |schema| mask & bit(*schema) != 0)
 }
 
 /// Why an instrument can't be registered.

@@ -8,9 +8,8 @@ use super::symbols::Symbols;
 use super::text::{Object, string};
 use crate::clock::UnixNanos;
 use crate::limits::{RECORDING_NAME, REPLAY_SPEEDS, REPLAY_STEP_MAX};
-use crate::wire::instrument::bit;
+use crate::wire::instrument::schemas_of;
 use crate::wire::message::message;
-use crate::wire::record::schemas;
 
 /// How fast a client has a recording replayed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -255,10 +254,9 @@ impl Granted {
 
 /// A list of the schemas of a mask, where it has any.
 fn named<'o>(o: Object<'o>, name: &str, mask: u32) -> Object<'o> {
-    let of = schemas().filter(|schema| mask & bit(*schema) != 0);
     match mask {
         0 => o,
-        _ => o.list(name, of, |out, schema| string(out, schema.as_str())),
+        _ => o.list(name, schemas_of(mask), |out, schema| string(out, schema.as_str())),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::feed::{Batch, Deriver};
 use crate::limits::BATCH_BYTES;
 use crate::wire::file::{Contents, WriteError};
 use crate::wire::filter::Filter;
-use crate::wire::instrument::Instrument;
+use crate::wire::instrument::{Instrument, schemas_of};
 use crate::wire::record::{Schema, index_ts, instrument_id};
 
 /// What is to be done.
@@ -100,7 +100,7 @@ fn contents(source: &dyn Source, plan: &Plan) -> Contents {
 
 fn several(source: &dyn Source) -> Early {
     let mask = source.instruments().iter().fold(0, |all, instrument| all | instrument.schemas);
-    let there = crate::wire::record::schemas().filter(|schema| mask >> *schema as u32 & 1 == 1);
+    let there = schemas_of(mask);
     let there: Vec<&str> = there.map(|schema: Schema| schema.as_str()).collect();
     let there = if there.is_empty() { "none known".to_owned() } else { there.join(", ") };
     Early::Usage(format!("a table holds one schema: choose it with --schema (here: {there})"))

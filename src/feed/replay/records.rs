@@ -14,6 +14,7 @@ use crate::clock::UnixNanos;
 use crate::feed::source::{How, Recording};
 use crate::wire::file::{Contents, Extent, FileError, Span};
 use crate::wire::instrument::Instrument;
+use crate::wire::instrument::schemas_of;
 use crate::wire::record::{Schema, rtype, rtype_of};
 
 /// DBN files that are read.
@@ -174,7 +175,7 @@ fn contents(merge: &Merge, known: &[Instrument]) -> Contents {
 
 /// The one schema of a mask. `tbbo` records are `mbp-1` ones.
 fn single(schemas: u32) -> Option<Schema> {
-    let mut all = crate::wire::record::schemas().filter(|s| schemas >> *s as u32 & 1 == 1);
+    let mut all = schemas_of(schemas);
     match (all.next(), all.next(), all.next()) {
         (one, None, None) => one,
         (Some(Schema::Mbp1), Some(Schema::Tbbo), None) => Some(Schema::Mbp1),

@@ -9,8 +9,7 @@ use super::exposition::{Exposition, Kind};
 use crate::derive;
 use crate::node::report::{self, RecorderStatus, Status};
 use crate::wire::grant::Rights;
-use crate::wire::instrument::bit;
-use crate::wire::record::schemas;
+use crate::wire::instrument::schemas_of;
 
 use Kind::{Counter, Gauge};
 
@@ -122,7 +121,7 @@ struct Recording<'a> {
 
 /// The schemas of a mask.
 fn named(mask: u32) -> Vec<&'static str> {
-    schemas().filter(|schema| mask & bit(*schema) != 0).map(|schema| schema.as_str()).collect()
+    schemas_of(mask).map(|schema| schema.as_str()).collect()
 }
 
 /// `/v1/recordings`: those that may be replayed, as far as they may.

@@ -10,8 +10,7 @@ use crate::shard::interest::Interest;
 use crate::tape::desk::{Contents, Desk};
 use crate::tape::workshop::Plan;
 use crate::wire::error::{ControlError, ErrorCode};
-use crate::wire::instrument::bit;
-use crate::wire::record::schemas;
+use crate::wire::instrument::schemas_of;
 use crate::wire::replay::Replay;
 
 /// How the schemas come that are asked for by name.
@@ -37,8 +36,7 @@ impl Offer {
         let derived = absent & derive::derivable(contents.schemas);
         let missing = absent & !derived;
         if missing == wish.schemas {
-            let names = schemas().filter(|schema| missing & bit(*schema) != 0);
-            let names: Vec<&str> = names.map(|schema| schema.as_str()).collect();
+            let names: Vec<&str> = schemas_of(missing).map(|schema| schema.as_str()).collect();
             let words = format!(
                 "the recording has no {}, and nothing that would follow from",
                 names.join(", ")
@@ -89,6 +87,7 @@ impl Derived {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::instrument::bit;
     use crate::wire::record::Schema;
     use crate::wire::replay::{Speed, Then};
     use crate::wire::symbols::Symbols;
