@@ -1,10 +1,12 @@
 //! The files that are read again while the server runs: small ones, each read whole.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use zeroize::Zeroizing;
+
+use crate::wire::file::bytes_within;
 
 /// The bytes of a file that may have so many at most. They may be a secret.
 ///
@@ -25,12 +27,8 @@ pub fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
 /// # Errors
 /// It is larger; the system's reasons.
 pub fn read_once(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > most {
-        true => Err(io::Error::other(format!("it is larger than {most} bytes"))),
-        false => Ok(bytes),
-    }
+    bytes_within(path, most)?
+        .ok_or_else(|| io::Error::other(format!("it is larger than {most} bytes")))
 }
 
 /// What was read as a text.

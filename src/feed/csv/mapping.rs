@@ -1,14 +1,12 @@
 //! The file that says which column of a CSV is what.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::limits::MAPPING_BYTES_MAX;
-use crate::wire::file::{Fault, FileError, Place};
+use crate::wire::file::{Fault, FileError, Place, text_within};
 use crate::wire::record::Schema;
 
 /// A mapping, as it is written.
@@ -98,13 +96,11 @@ impl Mapping {
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
         let failed =
             |fault| FileError { file: path.display().to_string(), place: Place::File, fault };
-        let mut text = String::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(MAPPING_BYTES_MAX + 1).read_to_string(&mut text));
-        if read.map_err(|error| failed(Fault::Open(error)))? as u64 > MAPPING_BYTES_MAX {
+        let text = text_within(path, MAPPING_BYTES_MAX);
+        let text = text.map_err(|error| failed(Fault::Open(error)))?.ok_or_else(|| {
             let reason = format!("is longer than {MAPPING_BYTES_MAX} bytes, the most it may be");
-            return Err(failed(Fault::Format(reason)));
-        }
+            failed(Fault::Format(reason))
+        })?;
         let mapping = toml::from_str::<Self>(&text).map_err(|error| error.to_string());
         mapping
             .and_then(Self::checked)

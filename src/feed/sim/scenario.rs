@@ -1,11 +1,10 @@
 //! Scenarios: what a simulated market goes through, as a strict TOML text (`feeds/*.toml`).
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::text::{Text, Wrong};
 use crate::limits::SCENARIO_BYTES_MAX;
+use crate::wire::file::text_within;
 
 /// The scenarios that come with the program: name and text.
 const SHIPPED: [(&str, &str); 5] = [
@@ -89,13 +88,10 @@ impl Scenario {
             let path = path.display().to_string();
             ScenarioError::Unreadable { path, reason }
         };
-        let mut file = File::open(path).map_err(|e| unreadable(e.to_string()))?;
-        let mut text = String::new();
         let most = SCENARIO_BYTES_MAX;
-        let read = file.by_ref().take(most + 1).read_to_string(&mut text);
-        if read.map_err(|e| unreadable(e.to_string()))? as u64 > most {
-            return Err(unreadable(format!("longer than {most} bytes, the most it may be")));
-        }
+        let text = text_within(path, most).map_err(|e| unreadable(e.to_string()))?;
+        let text = text
+            .ok_or_else(|| unreadable(format!("longer than {most} bytes, the most it may be")))?;
         let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         Self::parse(&name, &text)
     }

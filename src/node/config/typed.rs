@@ -1,8 +1,7 @@
 //! First pass: values as they were typed, each with where it came from; the strongest source wins.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Origin};
 use super::settings::{self, Form, PREFIX, Setting};
 use crate::limits::CONFIG_BYTES;
+use crate::wire::file::text_within;
 
 /// One value (several for a list) and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +39,9 @@ impl Typed {
     /// [`ConfigError`]: unreadable, no TOML, an unknown key, or a table where a value belongs.
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let mut text = String::new();
-        let read =
-            File::open(path).and_then(|f| f.take(CONFIG_BYTES + 1).read_to_string(&mut text));
-        if read.map_err(unreadable)? as u64 > CONFIG_BYTES {
-            let words = format!("it is longer than {CONFIG_BYTES} bytes");
-            return Err(unreadable(io::Error::other(words)));
-        }
+        let text = text_within(path, CONFIG_BYTES).map_err(unreadable)?.ok_or_else(|| {
+            unreadable(io::Error::other(format!("it is longer than {CONFIG_BYTES} bytes")))
+        })?;
         let at = |span: Range<usize>| Origin::File(path.to_owned(), line_of(&text, span.start));
         let table = DeTable::parse(&text).map_err(|error| ConfigError::Syntax {
             origin: at(error.span().unwrap_or_default()),

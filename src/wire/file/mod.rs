@@ -16,6 +16,7 @@ mod draft;
 mod fault;
 mod form;
 mod input;
+mod small;
 mod source;
 mod upgrade;
 mod window;
@@ -33,6 +34,7 @@ pub use draft::{Draft, WriteError};
 pub use fault::{Fault, FileError, Place};
 pub use form::{Forms, VERSIONS, bare_length};
 pub use input::{Extent, Input, Line};
+pub use small::{bytes_within, text_within};
 pub use write::{Compression, Encoder, Writer};
 
 use super::record::{HEADER, length};

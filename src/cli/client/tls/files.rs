@@ -1,7 +1,5 @@
 //! PEM files that tools are given: the authorities whom they trust, the certificate that they show.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use rustls::RootCertStore;
@@ -11,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::TrustError;
 use crate::limits::PEM_BYTES_MAX;
+use crate::wire::file::bytes_within;
 
 /// A file, and the flag that names it.
 #[derive(Clone, Copy)]
@@ -43,7 +42,7 @@ impl Pem<'_> {
 
     /// The key of a certificate.
     pub(super) fn key(self) -> Result<PrivateKeyDer<'static>, TrustError> {
-        let bytes = Zeroizing::new(self.read()?);
+        let bytes = self.read()?;
         PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| match error {
             pem::Error::NoItemsFound => self.wrong(&"it holds no private key, PEM"),
             error => self.wrong(&error),
@@ -56,15 +55,9 @@ impl Pem<'_> {
         all.map_err(|error| self.wrong(&error))
     }
 
-    fn read(self) -> Result<Vec<u8>, TrustError> {
-        let mut bytes = Vec::new();
-        let file = File::open(self.path);
-        let read = file.and_then(|file| file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes));
-        read.map_err(|error| self.wrong(&error))?;
-        match bytes.len() as u64 > PEM_BYTES_MAX {
-            true => Err(self.wrong(&format!("it is larger than {PEM_BYTES_MAX} bytes"))),
-            false => Ok(bytes),
-        }
+    fn read(self) -> Result<Zeroizing<Vec<u8>>, TrustError> {
+        let bytes = bytes_within(self.path, PEM_BYTES_MAX).map_err(|error| self.wrong(&error))?;
+        bytes.ok_or_else(|| self.wrong(&format!("it is larger than {PEM_BYTES_MAX} bytes")))
     }
 
     /// What is wrong with it.
