@@ -167,6 +167,7 @@ fn of_the_publisher_is_told_and_nothing_hangs() {
     let embedded = Embedded::with(vec![Box::new(feed)], &[("record", tape.to_str().unwrap())]);
     let mut raw = Raw::open(&embedded.server, "json");
     assert_eq!(subscribe(&mut raw, false)["success"], true);
+    raw.until(|message| message["type"] == "data");
     panics.store(true, SeqCst);
     let status = raw.until(|message| message["type"] == "status");
     assert_eq!((&status["source"], &status["state"]), (&json!("publisher"), &json!("failed")));
