@@ -31,10 +31,12 @@ mod batch;
 mod depth;
 mod instrument;
 mod interval;
+mod pipe;
 
 use std::collections::HashMap;
 
 pub use self::batch::Batch;
+pub use self::pipe::Pipe;
 
 use self::instrument::{SPANS, Shared, State};
 use self::interval::Interval;
@@ -233,6 +235,14 @@ impl Deriver {
         self.places.insert(id, place);
         Some(place)
     }
+}
+
+/// The longest interval that something is derived of, ns.
+pub const LONGEST: u64 = SPANS[SPANS.len() - 1].0;
+
+/// How long the interval of a bar is, ns; none for other record types.
+pub fn bar_length(rtype: u8) -> Option<u64> {
+    SPANS.iter().find(|(_, bar, _)| *bar == rtype).map(|(length, ..)| *length)
 }
 
 /// The schemas that records of these are of: `tbbo` is the `mbp-1` that are trades.

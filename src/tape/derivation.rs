@@ -4,6 +4,7 @@
 //! through the recording from its begin, whatever time is asked for, and brings what is wanted in
 //! the order in which `broadtape export --derive` writes it: what follows from a record behind it.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,14 +13,11 @@ use bytes::Bytes;
 use super::workshop::Seat;
 use super::{Cursor, Tape, TapeError};
 use crate::book::Faults;
-use crate::clock::{SECOND, UnixNanos};
-use crate::derive::{Batch, Deriver};
-use crate::limits::{BATCH_BYTES, DERIVED_PIECE, DERIVED_RECORDS, RECORD_MAX};
+use crate::clock::UnixNanos;
+use crate::derive::{LONGEST, Pipe};
+use crate::limits::{DERIVED_PIECE, DERIVED_RECORDS, RECORD_MAX};
 use crate::wire::instrument::bits;
 use crate::wire::record::{self, UNDEF_TIMESTAMP, index_ts};
-
-/// The longest interval that something is derived of.
-const DAY: u64 = 86_400 * SECOND;
 
 /// Is the record of an instrument (its id) wanted?
 pub type Chosen = Box<dyn Fn(u32) -> bool + Send + Sync>;
@@ -51,24 +49,36 @@ impl Plan {
             && (time <= self.end || time == UNDEF_TIMESTAMP)
     }
 
+    /// A bare record goes out, published at `ts_out`, where it is wanted.
+    fn hand_on(
+        &self,
+        bare: &[u8],
+        (from, ts_out): (UnixNanos, UnixNanos),
+        out: &mut Vec<u8>,
+    ) -> Result<(), Infallible> {
+        if self.wants(bare, from) {
+            record::publish_into(out, bare, ts_out);
+        }
+        Ok(())
+    }
+
     /// Can nothing wanted follow once there is a record of this index time?
     fn is_past(&self, time: UnixNanos) -> bool {
         // Of an interval that begins in time and ends later there is still something to tell.
-        time != UNDEF_TIMESTAMP && time > self.end.saturating_add(DAY)
+        time != UNDEF_TIMESTAMP && time > self.end.saturating_add(LONGEST)
     }
 }
 
 /// A derivation on its way.
 pub(super) struct Derivation {
     cursor: Cursor,
-    deriver: Deriver,
+    pipe: Pipe,
     /// What is left of a block, and the number of its first record.
     rest: Bytes,
     next: u64,
     /// The record it stands at, bare, and its `ts_out`.
     bare: Vec<u8>,
     ts_out: UnixNanos,
-    batch: Batch,
     /// What was made and not handed out, published.
     made: Vec<u8>,
     /// Greatest index time that it has come to.
@@ -87,12 +97,11 @@ impl Derivation {
         let tape = Tape::open(plan.tape.as_path())?;
         Ok(Self {
             cursor: tape.cursor_after(tape.first_seq() - 1)?,
-            deriver: Deriver::new(plan.derived),
+            pipe: Pipe::new(plan.derived),
             rest: Bytes::new(),
             next: 0,
             bare: Vec::with_capacity(RECORD_MAX),
             ts_out: 0,
-            batch: Batch::new(BATCH_BYTES),
             made: Vec::new(),
             reached: 0,
             over: false,
@@ -117,7 +126,7 @@ impl Derivation {
 
     /// What was wrong with its orders so far.
     pub(super) fn faults(&self) -> Faults {
-        self.deriver.faults()
+        self.pipe.deriver.faults()
     }
 
     /// Goes on by a bounded piece; the records from this index time on that came of it, published.
@@ -132,9 +141,9 @@ impl Derivation {
         mut room: usize,
     ) -> Result<Bytes, TapeError> {
         let before = room + self.orders;
-        self.deriver.exchange_room(&mut room);
+        self.pipe.deriver.exchange_room(&mut room);
         let went = self.go_through(plan, from);
-        self.deriver.exchange_room(&mut room);
+        self.pipe.deriver.exchange_room(&mut room);
         self.orders = before.saturating_sub(room);
         // What comes before damage is handed out first; it is found again.
         if self.made.is_empty() {
@@ -186,33 +195,17 @@ impl Derivation {
         if !(plan.chosen)(record::instrument_id(&self.bare)) {
             return;
         }
-        while !self.deriver.observe(&self.bare, &mut self.batch) {
-            self.hand_on(plan, from);
-        }
-        self.hand_on(plan, from);
-        if plan.wants(&self.bare, from) {
-            record::publish_into(&mut self.made, &self.bare, self.ts_out);
-        }
-        while !self.deriver.follow(&mut self.batch) {
-            self.hand_on(plan, from);
-        }
-        self.hand_on(plan, from);
+        let Self { pipe, bare, ts_out, made, .. } = self;
+        let mut hand_on = |record: &[u8]| plan.hand_on(record, (from, *ts_out), made);
+        let Ok(()) = pipe.before(bare, &mut hand_on);
+        let Ok(()) = hand_on(bare);
+        let Ok(()) = pipe.behind(hand_on);
     }
 
     /// The last intervals end with the recording.
     fn end(&mut self, plan: &Plan, from: UnixNanos) {
-        while !self.deriver.end_intervals(&mut self.batch) {
-            self.hand_on(plan, from);
-        }
-        self.hand_on(plan, from);
+        let Self { pipe, ts_out, made, .. } = self;
+        let Ok(()) = pipe.end(|record| plan.hand_on(record, (from, *ts_out), made));
         self.over = true;
-    }
-
-    /// What was derived goes out, as far as it is wanted.
-    fn hand_on(&mut self, plan: &Plan, from: UnixNanos) {
-        for bare in self.batch.iter().filter(|bare| plan.wants(bare, from)) {
-            record::publish_into(&mut self.made, bare, self.ts_out);
-        }
-        self.batch.clear();
     }
 }

@@ -9,8 +9,7 @@ use super::source::Source;
 use crate::book::Faults;
 use crate::cli::Early;
 use crate::clock::UnixNanos;
-use crate::feed::{Batch, Deriver};
-use crate::limits::BATCH_BYTES;
+use crate::derive::Pipe;
 use crate::wire::file::{Contents, WriteError};
 use crate::wire::filter::Filter;
 use crate::wire::instrument::{Instrument, schemas_of};
@@ -59,9 +58,9 @@ pub(super) fn run(
     let sink = sink::create(plan.form, output, &contents, plan.force).map_err(failed)?;
     let mut out =
         Out { sink, symbols: HashMap::default(), filter: plan.filter, times: None, records: 0 };
-    let mut derived = plan.derive.then(|| Derived::new(out.filter.schemas()));
+    let mut derived = plan.derive.then(|| Pipe::new(out.filter.schemas()));
     let mut progress = Progress::new(source.extent().size);
-    let (mut known, mut left_out) = (0, 0);
+    let (mut known, mut left_out, mut last) = (0, 0, None);
     while source.advance().map_err(Early::Failed)? {
         progress.note(|| source.extent().read);
         for new in &source.instruments()[known..] {
@@ -73,16 +72,19 @@ pub(super) fn run(
             left_out += 1;
             continue;
         }
-        let written = match &mut derived {
-            Some(derived) => derived.put(record, ts_out, &mut out),
-            None => out.put(record, ts_out).map(|put| left_out += u64::from(!put)),
-        };
-        written.map_err(failed)?;
+        last = ts_out;
+        if let Some(pipe) = &mut derived {
+            pipe.before(record, |made| out.put(made, ts_out).map(drop)).map_err(failed)?;
+        }
+        left_out += u64::from(!out.put(record, ts_out).map_err(failed)?);
+        if let Some(pipe) = &mut derived {
+            pipe.behind(|made| out.put(made, ts_out).map(drop)).map_err(failed)?;
+        }
     }
     let mut faults = Faults::default();
-    if let Some(derived) = &mut derived {
-        derived.finish(&mut out).map_err(failed)?;
-        (faults, left_out) = (derived.deriver.faults(), left_out + derived.left_out);
+    if let Some(pipe) = &mut derived {
+        pipe.end(|made| out.put(made, last).map(drop)).map_err(failed)?;
+        faults = pipe.deriver.faults();
     }
     drop(progress);
     out.complete(&mut contents, source.instruments());
@@ -148,54 +150,5 @@ impl Out {
             contents.end = last.saturating_add(1);
         }
         contents.symbols = self.filter.always(contents, known);
-    }
-}
-
-/// What follows from the records.
-struct Derived {
-    deriver: Deriver,
-    batch: Batch,
-    ts_out: Option<UnixNanos>,
-    left_out: u64,
-}
-
-impl Derived {
-    fn new(schemas: u32) -> Self {
-        let (deriver, batch) = (Deriver::new(schemas), Batch::new(BATCH_BYTES));
-        Self { deriver, batch, ts_out: None, left_out: 0 }
-    }
-
-    /// Writes a record, what it is too late for before it, and what follows from it behind it.
-    fn put(
-        &mut self,
-        record: &[u8],
-        ts_out: Option<UnixNanos>,
-        out: &mut Out,
-    ) -> Result<(), WriteError> {
-        self.ts_out = ts_out;
-        while !self.deriver.observe(record, &mut self.batch) {
-            self.flush(out)?;
-        }
-        self.flush(out)?;
-        self.left_out += u64::from(!out.put(record, ts_out)?);
-        while !self.deriver.follow(&mut self.batch) {
-            self.flush(out)?;
-        }
-        self.flush(out)
-    }
-
-    fn finish(&mut self, out: &mut Out) -> Result<(), WriteError> {
-        while !self.deriver.finish(&mut self.batch) {
-            self.flush(out)?;
-        }
-        self.flush(out)
-    }
-
-    fn flush(&mut self, out: &mut Out) -> Result<(), WriteError> {
-        for record in self.batch.iter() {
-            out.put(record, self.ts_out)?;
-        }
-        self.batch.clear();
-        Ok(())
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::derived::Derived;
-use crate::clock::{Now, SECOND, UnixNanos};
+use crate::clock::{Now, UnixNanos};
+use crate::derive;
 use crate::limits::{PIECE_BYTES, REPLAY_RECORDS_PER_TURN};
 use crate::shard::cache::{self, Key};
 use crate::shard::catalog::{Catalog, Index};
@@ -42,13 +43,7 @@ impl Pace {
 /// When a record was told, on the scale of index times: a bar at the end of its interval, which its
 /// index time begins.
 fn told(record: &[u8]) -> UnixNanos {
-    let length = match record::rtype_of(record) {
-        record::rtype::OHLCV_1S => SECOND,
-        record::rtype::OHLCV_1M => 60 * SECOND,
-        record::rtype::OHLCV_1H => 3_600 * SECOND,
-        record::rtype::OHLCV_1D => 86_400 * SECOND,
-        _ => 0,
-    };
+    let length = derive::bar_length(record::rtype_of(record)).unwrap_or(0);
     record::index_ts(record).saturating_add(length)
 }
 
