@@ -26,6 +26,11 @@ use crate::wire::filter::Filter;
 use crate::wire::record::Schema;
 use crate::wire::when::When;
 
+/// What is said of Parquet where the program is built without it.
+#[cfg(not(feature = "parquet"))]
+pub(super) const WITHOUT_PARQUET: &str = "this broadtape is built without Parquet; build it with \
+    `cargo build --release --features parquet`";
+
 const EXAMPLE: &str = "\
 Examples:
   broadtape export ES.mbo.dbn.zst -o ES.csv --from 2023-12-25T22:00 --to 2023-12-25T23:00

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::WITHOUT_PARQUET;
 use super::sink::Sink;
 use crate::wire::file::{Contents, WriteError};
 
@@ -11,7 +12,5 @@ use crate::wire::file::{Contents, WriteError};
 /// # Errors
 /// Always, with what would be right.
 pub(super) fn create(path: &Path, _: &Contents, _: bool) -> Result<Box<dyn Sink>, WriteError> {
-    let reason = "this broadtape is built without Parquet; build it with \
-                  `cargo build --release --features parquet`";
-    Err(WriteError::new(path, io::Error::new(io::ErrorKind::Unsupported, reason)))
+    Err(WriteError::new(path, io::Error::new(io::ErrorKind::Unsupported, WITHOUT_PARQUET)))
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::Rows;
+use crate::cli::export::WITHOUT_PARQUET;
 use crate::wire::file::{Fault, FileError, Place};
 
 /// Says that there is none.
@@ -11,8 +12,6 @@ use crate::wire::file::{Fault, FileError, Place};
 /// # Errors
 /// Always, with what would be right.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Rows>, FileError> {
-    let reason = "this broadtape is built without Parquet; build it with \
-                  `cargo build --release --features parquet`";
-    let fault = Fault::Open(io::Error::new(io::ErrorKind::Unsupported, reason));
+    let fault = Fault::Open(io::Error::new(io::ErrorKind::Unsupported, WITHOUT_PARQUET));
     Err(FileError { file: path.display().to_string(), place: Place::File, fault })
 }
