@@ -5,7 +5,7 @@
 mod scripted;
 
 use std::collections::BTreeSet;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use scripted::{BATCH, EVENT_AGE, Script, Server, broadtape, stderr};
 use serde_json::Value;
@@ -87,6 +87,18 @@ fn one_lost_record_is_found() {
     let checks = &report["checks"];
     assert_eq!((&report["lost"], &checks["missing"]), (&2.into(), &2.into()));
     assert_eq!((&checks["sequence_gaps"], &checks["verified"]), (&2.into(), &0.into()));
+}
+
+#[test]
+fn a_condition_is_met_whether_or_not_anybody_reads_the_table() {
+    let server = Server::start(Script { lose_in: Some(3), ..Script::default() });
+    let (nobody, table) = std::io::pipe().unwrap();
+    drop(nobody);
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_broadtape"));
+    bench.args(["bench", &server.url(), "-c", "1", "--duration", "400ms", "--warmup", "0"]);
+    let output = bench.args(["--fail-if", "lost>0"]).stdout(table).output().unwrap();
+    exited(&output, 3);
+    assert!(stderr(&output).contains("--fail-if lost>0: it is 1"), "{}", stderr(&output));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The command line: one file a command.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. Standard output carries results
-//! (of `serve` and `replay`: one `listening on http://ADDR:PORT` line a listener); the log and all
-//! complaints go to standard error.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a `--fail-if` of `bench` was
+//! met. Standard output carries results (of `serve` and `replay`: one
+//! `listening on http://ADDR:PORT` line a listener); the log and all complaints go to standard
+//! error.
 
 mod bench;
 pub mod client;
@@ -40,7 +41,7 @@ Settings of serve, replay and record come from flags, else the environment (--fl
 BROADTAPE_FLUSH_INTERVAL), else the file that --config names (flush_interval = \"500us\"), else \
 defaults; --print-config shows them, as such a file.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a --fail-if of bench was met.";
 
 /// Streams market data to many: simulates, replays, broadcasts, measures.
 #[derive(Parser)]

@@ -110,21 +110,24 @@ impl BenchError {
 
 /// Runs the command to its exit code.
 pub(super) fn run(args: &BenchArgs) -> ExitCode {
-    let shown = measure(args).and_then(|report| show(args, &report).map(|()| report));
-    let report = match shown {
+    let report = match measure(args) {
         Ok(report) => report,
-        // Nobody reads on: there is nothing left to say.
-        Err(BenchError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            say(&error.to_string());
-            return error.exit_code().into();
-        }
+        Err(error) => return refuse(&error),
     };
+    match show(args, &report) {
+        // Nobody reads the table; the conditions hold all the same.
+        Err(BenchError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => return refuse(&error),
+        Ok(()) => {}
+    }
     let met: Vec<String> = args.output.fail_if.iter().filter_map(|c| c.met(&report)).collect();
     met.iter().for_each(|met| say(&format!("--fail-if {met}")));
     if met.is_empty() { ExitCode::SUCCESS } else { CONDITION_MET.into() }
+}
+
+fn refuse(error: &BenchError) -> ExitCode {
+    say(&error.to_string());
+    error.exit_code().into()
 }
 
 fn say(text: &str) {
