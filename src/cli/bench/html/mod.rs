@@ -83,7 +83,8 @@ fn latencies(report: &Report) -> String {
             notes += &element("p", "", format!("{}: {}", since.name(), left_out.trim()));
         }
     }
-    format!("<table class=\"numbers\">\n{rows}</table>{notes}{}", element("p", "note", NOTE))
+    let table = format!("<table class=\"numbers\">\n{rows}</table>");
+    format!("<div class=\"wide\">{table}</div>{notes}{}", element("p", "note", NOTE))
 }
 
 const NOTE: &str = "ts_event: it happened, or was due; ts_out: it was published; ts_send: its \
