@@ -315,6 +315,18 @@ fn facts((mut report, code): (Value, i32)) -> (Value, i32) {
 }
 
 #[test]
+fn whoever_has_read_enough_of_a_report_makes_no_failure_of_it() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("feeds/crash.dbn.zst");
+    for form in [&[][..], &["--json"]] {
+        let (nobody, report) = std::io::pipe().unwrap();
+        drop(nobody);
+        let mut inspect = broadtape();
+        inspect.arg("inspect").args(form).arg(&shipped).stdout(report);
+        assert!(inspect.status().unwrap().success(), "{form:?}");
+    }
+}
+
+#[test]
 fn what_was_exported_is_inspected_alike_in_every_form() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("feeds/crash.dbn.zst");
     let folder = tempfile::tempdir().unwrap();

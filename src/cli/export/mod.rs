@@ -40,7 +40,7 @@ Examples:
 Times are UTC: 2023-12-25, 2023-12-25T22:00:00.5, or nanoseconds since the UNIX epoch. --from is
 inclusive, --to is exclusive; both are of the records' index time (ts_recv, else ts_event).";
 
-/// Writes recordings as DBN, CSV, JSON lines or Parquet
+/// Write recordings as DBN, CSV, JSON lines or Parquet
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct ExportArgs {

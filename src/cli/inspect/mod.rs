@@ -14,10 +14,11 @@ use clap::Args;
 
 use report::Report;
 
+use super::Early;
 use super::given::Given;
 use crate::feed::source::Recording;
 
-/// Shows what is in recordings: schemas, instruments, counts, times, rates, and damage; and in
+/// Show what is in recordings: schemas, instruments, counts, times, rates, and damage; and in
 /// captures of MoldUDP64, IEX-TP and CME MDP 3: lines, holes, and what both lines together bring.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  broadtape inspect ES.mbp-1.dbn.zst tape/\n  \
@@ -53,7 +54,11 @@ pub(super) fn run(args: &InspectArgs) -> ExitCode {
     let reports: Vec<Report> = reports.collect();
     let sound = reports.iter().all(|report| report.damage.is_none());
     match write(args, &reports, &mut io::stdout().lock()) {
-        Ok(()) if sound => ExitCode::SUCCESS,
+        // A reader that went away (`| head`) has what it wanted.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Early::Failed(format!("standard output: {error}")).exit()
+        }
+        _ if sound => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }
