@@ -294,6 +294,22 @@ fn broadtape(args: &[&str]) -> Output {
 }
 
 #[test]
+fn an_address_that_is_not_to_be_had_is_refused_with_what_would_be_right() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (address, words) in [
+        (&taken[..], "end what listens there, or choose another port"),
+        ("192.0.2.1:8080", "it has to be an address of this machine"),
+    ] {
+        let refused = broadtape(&["serve", "--listen", address, "--insecure", "--auth", "open"]);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("can't listen on {address}: ")), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn without_a_command_it_shows_help() {
     let shown = broadtape(&[]);
     let text = String::from_utf8(shown.stdout).unwrap();

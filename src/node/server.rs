@@ -66,7 +66,7 @@ pub type Engines = Arc<dyn Fn(usize) -> Box<dyn Engine> + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// An address.
-    #[error("can't listen on {address}: {error}")]
+    #[error("can't listen on {address}: {error}{}", advice(error))]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -119,6 +119,18 @@ pub enum ServerError {
     /// A thread, a poller, a runtime.
     #[error("the system refuses what a server needs: {0}")]
     System(#[from] io::Error),
+}
+
+/// What would be right instead of an address that can't be listened on.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; end what listens there, or choose another port",
+        io::ErrorKind::AddrNotAvailable => "; it has to be an address of this machine",
+        io::ErrorKind::PermissionDenied => {
+            "; a port below 1024 needs CAP_NET_BIND_SERVICE, or choose another"
+        }
+        _ => "",
+    }
 }
 
 /// Runs a server until it is told to end, once gently, twice at once: by what `signals` returns,
@@ -181,6 +193,7 @@ pub fn run<S: AsyncFnMut()>(
         let told = signals()?;
         tokio::spawn(watch.run(readers));
         let offer = listeners.offer(options)?;
+        tracing::info!(version, epoch = origin.epoch, shards = options.shards, "started");
         listening(&addresses);
         let (listeners, operators) = listeners.begin();
         if let Some((admin, listener)) = admin.zip(operators) {
