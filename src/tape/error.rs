@@ -65,6 +65,9 @@ pub enum TapeError {
         /// Number of the newest.
         newest: u64,
     },
+    /// A new tape in a folder that is not there.
+    #[error("{}: can't be made: the folder above it is not there; make that first", .0.display())]
+    NoParent(PathBuf),
     /// Another recorder has the folder.
     #[error(
         "{}: another recorder is writing to it; give this one a folder of its own",

@@ -1,6 +1,7 @@
 //! The folder of a tape: the names of its segments, their order, and the lock of its recorder.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::TapeError;
@@ -75,12 +76,13 @@ impl Lock {
     /// Takes the folder, which is made where it is not there; its parent has to be.
     ///
     /// # Errors
-    /// [`TapeError::Locked`] where another recorder has it; the system's reasons.
+    /// [`TapeError::Locked`] where another recorder has it, [`TapeError::NoParent`]; the system's
+    /// reasons.
     pub(super) fn take(folder: &Path) -> Result<Self, TapeError> {
-        if let Err(error) = fs::create_dir(folder)
-            && error.kind() != std::io::ErrorKind::AlreadyExists
-        {
-            return Err(TapeError::Io { path: folder.to_owned(), error });
+        match fs::create_dir(folder).map_err(|error| (error.kind(), error)) {
+            Ok(()) | Err((ErrorKind::AlreadyExists, _)) => {}
+            Err((ErrorKind::NotFound, _)) => return Err(TapeError::NoParent(folder.to_owned())),
+            Err((_, error)) => return Err(TapeError::Io { path: folder.to_owned(), error }),
         }
         let path = folder.join(LOCK);
         let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
@@ -130,5 +132,13 @@ mod tests {
         assert!(matches!(Lock::take(folder.path()), Err(TapeError::Locked(_))));
         drop(held);
         Lock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_made_and_those_above_it_are_not() {
+        let above = tempfile::tempdir().unwrap();
+        Lock::take(&above.path().join("new")).unwrap();
+        let deep = above.path().join("none/new");
+        assert!(matches!(Lock::take(&deep), Err(TapeError::NoParent(named)) if named == deep));
     }
 }
