@@ -466,4 +466,13 @@ impl Farewell {
     pub fn new(reason: CloseReason, words: impl Into<String>) -> Self {
         Self { reason, words: words.into() }
     }
+
+    /// That of a server that drains.
+    pub fn drain(reason: CloseReason) -> Self {
+        let words = match reason {
+            CloseReason::GoingAway => "the feed has ended",
+            _ => "the server is shutting down",
+        };
+        Self::new(reason, words)
+    }
 }

@@ -242,7 +242,7 @@ impl<E: Engine> Shard<E> {
             .collect();
         draining.told += tokens.len();
         for token in tokens {
-            self.close(token, Farewell::new(reason, "the server is shutting down"), now);
+            self.close(token, Farewell::drain(reason), now);
         }
         if over {
             self.cut_off_all();

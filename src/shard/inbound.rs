@@ -75,8 +75,7 @@ impl<E: Engine> Shard<E> {
             return;
         }
         if let Some(reason) = self.draining_for() {
-            let late = Farewell::new(reason, "the server is shutting down");
-            return self.leaving.push((token, late));
+            return self.leaving.push((token, Farewell::drain(reason)));
         }
         let mut leftover = leftover.to_vec();
         self.take_input(token, &mut leftover, now);

@@ -96,14 +96,15 @@ async fn a_feed_that_is_over_is_told_and_with_exit_closes() {
     client.subscribe(json!({"schema": "trades", "symbols": "*"})).await;
     let rest = client.rest().await;
     assert_eq!(client.ledger.records, 500, "all of it came before the end");
-    let states: Vec<&Value> = rest
-        .iter()
-        .filter_map(|message| match message {
-            Message::Text(text) if text["type"] == "status" => Some(&text["state"]),
+    let said = |kind: &str, field: &str| {
+        let texts = rest.iter().filter_map(|message| match message {
+            Message::Text(text) if text["type"] == kind => Some(text[field].clone()),
             _ => None,
-        })
-        .collect();
-    assert_eq!(states, ["ended"]);
+        });
+        texts.collect::<Vec<Value>>()
+    };
+    assert_eq!(said("status", "state"), ["ended"]);
+    assert_eq!(said("closing", "message"), ["the feed has ended"]);
     assert_eq!(client.ledger.closed, Some(1001));
     assert_eq!(server.ended().code(), Some(0));
 }
