@@ -175,7 +175,9 @@ fn filters_choose_and_what_they_leave_is_counted() {
     assert_eq!((metadata.start, metadata.end.unwrap().get()), (hour.start, hour.end));
 
     let both = [orders.as_path(), trades.as_path()];
-    let (out, _) = export(&both, &folder, "some.dbn", &["--symbols", "ESU*,XX"]);
+    let symbols = ["--symbols", "ESU*,XX,NQ*"];
+    let (out, said) = export(&both, &folder, "some.dbn", &symbols);
+    assert!(said.contains("no instrument is called XX, NQ*\n"), "{said}");
     let (metadata, records) = official(&out);
     assert_eq!((records.len(), &metadata.symbols[..]), (120, &["ESU4".to_owned()][..]));
     let (out, _) = export(&both, &folder, "both.dbn", &[]);

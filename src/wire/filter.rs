@@ -19,6 +19,8 @@ pub struct Filter {
     schemas: Option<u32>,
     /// None: all.
     patterns: Vec<Pattern>,
+    /// The patterns as they were written.
+    symbols: Vec<String>,
     /// What was said of ids before.
     ids: HashMap<u32, bool, foldhash::fast::FixedState>,
 }
@@ -44,6 +46,7 @@ impl Filter {
             to,
             schemas: (!schemas.is_empty()).then_some(mask),
             patterns: symbols.iter().map(Pattern::new).collect(),
+            symbols: symbols.to_vec(),
             ids: HashMap::default(),
         })
     }
@@ -70,6 +73,16 @@ impl Filter {
         let always = instruments.iter().filter(|known| !on_days.contains(&known.id));
         let asked = always.filter(|known| self.has_symbol(&known.symbol));
         asked.map(|known| (known.symbol.clone(), known.id)).collect()
+    }
+
+    /// What is asked for, symbols and patterns, that none of these has.
+    pub fn unmet(&self, contents: &Contents, instruments: &[Instrument]) -> Vec<String> {
+        let on_days = contents.spans.iter().map(|span| &span.symbol);
+        let known = on_days.chain(instruments.iter().map(|known| &known.symbol));
+        let known: HashSet<&String, foldhash::fast::FixedState> = known.collect();
+        let asked = self.symbols.iter().zip(&self.patterns);
+        let unmet = asked.filter(|(_, pattern)| !known.iter().any(|known| pattern.matches(known)));
+        unmet.map(|(symbol, _)| symbol.clone()).collect()
     }
 
     /// Lets only this schema through.

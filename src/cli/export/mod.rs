@@ -100,11 +100,14 @@ fn export(args: &ExportArgs) -> Result<Exported, Early> {
 impl Exported {
     /// What was done, for people.
     fn say(&self, output: &std::path::Path, out: &mut impl Write) -> io::Result<()> {
-        let Self { records, left_out, skipped, bytes, faults } = self;
+        let Self { records, left_out, skipped, unmet, bytes, faults } = self;
         let output = output.display();
         writeln!(out, "{output}: {records} records, {bytes} bytes; {left_out} left out")?;
         if *skipped > 0 {
             writeln!(out, "{skipped} system and error messages are no market data: left out")?;
+        }
+        if !unmet.is_empty() {
+            writeln!(out, "no instrument is called {}", unmet.join(", "))?;
         }
         if faults.total() > 0 {
             writeln!(

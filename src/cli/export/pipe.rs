@@ -34,6 +34,8 @@ pub(super) struct Exported {
     pub(super) left_out: u64,
     /// Messages that are no market data.
     pub(super) skipped: u64,
+    /// Symbols and patterns that nothing in the source has.
+    pub(super) unmet: Vec<String>,
     /// Bytes of the file.
     pub(super) bytes: u64,
     /// What was wrong with the orders that books were derived from.
@@ -89,8 +91,9 @@ pub(super) fn run(
     drop(progress);
     out.complete(&mut contents, source.instruments());
     let (records, skipped) = (out.records, source.skipped());
+    let unmet = out.filter.unmet(source.contents(), source.instruments());
     let bytes = out.sink.finish(&contents).map_err(failed)?;
-    Ok(Exported { records, left_out, skipped, bytes, faults })
+    Ok(Exported { records, left_out, skipped, unmet, bytes, faults })
 }
 
 /// What the file will hold, as far as that is known now.
