@@ -11,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::http::{self, Scope};
+use super::http::{self, Refusal, Scope};
 use super::reload;
 use super::status::Running;
 use crate::gate::security::Event;
@@ -45,9 +45,9 @@ impl Pages for Admin {
         let Some(order) = order(request.uri().path()) else {
             return http::answer(&request, &self.running, Scope::Operator).await;
         };
-        if let Err((status, reason, message)) = is_meant(&request) {
-            self.running.security.note(Event::OrderRefused, caller, &reason);
-            return http::refused(status, reason, message);
+        if let Err(refusal) = is_meant(&request) {
+            self.running.security.note(Event::OrderRefused, caller, &refusal.reason);
+            return http::refused(refusal);
         }
         self.running.security.note(Event::Order, caller, &said(order));
         self.obey(order).await
@@ -60,11 +60,10 @@ impl Admin {
             Order::Disconnect(session) if self.running.disconnect(session).await => {
                 http::told(&json!({"session": session.to_string(), "disconnected": true}))
             }
-            Order::Disconnect(session) => http::refused(
-                StatusCode::NOT_FOUND,
-                "unknown_session",
-                format!("there is no session {session}"),
-            ),
+            Order::Disconnect(session) => {
+                let says = format!("there is no session {session}");
+                http::refused(Refusal::new(StatusCode::NOT_FOUND, "unknown_session", says))
+            }
             Order::Drain => {
                 self.drain.notify_one();
                 http::told(&json!({"draining": true}))
@@ -73,7 +72,8 @@ impl Admin {
             Order::Reload => match reload::order() {
                 Ok(()) => http::told(&json!({"reloading": true})),
                 Err(error) => {
-                    http::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())
+                    let (status, says) = (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+                    http::refused(Refusal::new(status, "internal", says))
                 }
             },
         }
@@ -103,18 +103,19 @@ fn said(order: Order) -> String {
 
 /// Is an order one that its sender means? Another site's page can send a POST, but not with these
 /// headers: its browser would have to ask first, and is not answered.
-fn is_meant(request: &Request<()>) -> Result<(), (StatusCode, &'static str, String)> {
+fn is_meant(request: &Request<()>) -> Result<(), Refusal> {
     if request.method() != Method::POST {
         let says = format!("an order is a POST, not a {}", request.method());
-        return Err((StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", says));
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", says));
     }
     let headers = request.headers();
     let said = headers.contains_key(ORDER) || is_json(headers);
     if !said || is_from_elsewhere(headers) {
         let says = format!("an order has the header {ORDER}, or the content type application/json");
-        return Err((StatusCode::FORBIDDEN, "not_meant", says));
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "not_meant", says));
     }
-    Ok(())
+    // Who adds something means something by it, which would not be done.
+    http::takes_no_query(request)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

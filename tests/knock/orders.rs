@@ -124,13 +124,38 @@ fn an_order_is_one_that_is_meant() {
             format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{meant}\r\n");
         answer(&server.admin, request.as_bytes())
     };
-    assert_eq!(status(&asked("GET", "/v1/drain")), 405);
+    let asked_for = asked("GET", "/v1/drain");
+    assert_eq!(status(&asked_for), 405);
+    assert!(asked_for.to_lowercase().contains("\r\nallow: post\r\n"), "{asked_for}");
     let preflight = asked("OPTIONS", "/v1/drain");
     assert_eq!(status(&preflight), 405);
     assert!(!preflight.to_lowercase().contains("access-control"), "{preflight}");
     assert_eq!(status(&asked("POST", "/v1/sessions/x/disconnect")), 404);
     assert_eq!(status(&asked("POST", "/v1/sessions/99/disconnect")), 404);
     server.until("broadtape_security_events_total", "{event=\"order_refused\"}", 7.0);
+}
+
+#[test]
+fn what_takes_no_parameters_is_not_done_with_some() {
+    let server = Administered::start(&["--shards=1"]);
+    let _stream = server.stream();
+    for order in ["/v1/drain", "/v1/reload", "/v1/sessions/1/disconnect"] {
+        for (query, says) in [
+            ("after=5s", "unknown parameter \\\"after\\\": this page takes none"),
+            ("session=2&force", "unknown parameter \\\"session\\\""),
+            ("%zz", "is not percent-encoded UTF-8"),
+        ] {
+            let said = server.meant(&format!("{order}?{query}"));
+            assert_eq!(status(&said), 400, "{order}?{query}: {said}");
+            assert!(said.contains(says) && said.contains("bad_params"), "{said}");
+        }
+    }
+    for page in ["/metrics", "/healthz", "/readyz", "/v1/status", "/v1/latency", "/v1/recordings"] {
+        assert_eq!(status(&server.page(&format!("{page}?x=1"))), 400, "{page}");
+    }
+    assert_eq!(status(&server.page("/v1/sessions?limits=1")), 400);
+    assert_eq!(status(&server.page("/readyz")), 200, "nothing was obeyed");
+    server.until("broadtape_security_events_total", "{event=\"order_refused\"}", 9.0);
 }
 
 #[test]

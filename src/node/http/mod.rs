@@ -35,7 +35,7 @@ use crate::wire::grant::Rights;
 
 pub use download::Downloads;
 use query::Query;
-use refusal::Refusal;
+pub(super) use refusal::Refusal;
 
 /// The live page; `NONCE` stands where its own script and style carry their pass.
 const INDEX: &str = include_str!("index.html");
@@ -150,8 +150,18 @@ pub(super) fn told(value: &serde_json::Value) -> Response<Body> {
 }
 
 /// Why an order is not followed.
-pub(super) fn refused(status: StatusCode, reason: &'static str, message: String) -> Response<Body> {
-    response(Err(Refusal::new(status, reason, message)), false)
+pub(super) fn refused(refusal: Refusal) -> Response<Body> {
+    let not_a_post = refusal.status == StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = response(Err(refusal), false);
+    if not_a_post {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+/// Refuses a request to what takes no parameters, where it has some.
+pub(super) fn takes_no_query<B>(request: &Request<B>) -> Result<(), Refusal> {
+    Query::parse(request.uri().query(), &[]).map(drop)
 }
 
 fn response(reply: Result<Reply, Refusal>, head: bool) -> Response<Body> {
@@ -221,7 +231,7 @@ async fn reply<B, S: Status>(
         Page::Sessions => listing::sessions(query, status).await.map(json),
         Page::Stream => Err(upgrade_required()),
         plain => {
-            Query::parse(query, &[])?;
+            takes_no_query(request)?;
             without_query(plain, status, rights).await
         }
     }

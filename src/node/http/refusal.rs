@@ -5,12 +5,12 @@ use serde::Serialize;
 
 /// A refused request: a status, and a body as requests on the stream get it.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
+pub(in crate::node) struct Refusal {
+    pub(in crate::node) status: StatusCode,
     /// The protocol's code; differs from the status where HTTP means something else by it.
-    pub(super) code: u16,
-    pub(super) reason: &'static str,
-    pub(super) message: String,
+    pub(in crate::node) code: u16,
+    pub(in crate::node) reason: &'static str,
+    pub(in crate::node) message: String,
 }
 
 #[derive(Serialize)]
@@ -27,17 +27,17 @@ struct Error<'a> {
 
 impl Refusal {
     /// With the code that the status has.
-    pub(super) fn new(status: StatusCode, reason: &'static str, message: String) -> Self {
+    pub(in crate::node) fn new(status: StatusCode, reason: &'static str, message: String) -> Self {
         Self { status, code: status.as_u16(), reason, message }
     }
 
     /// 400, with a code of the protocol.
-    pub(super) fn bad_request(code: u16, reason: &'static str, message: String) -> Self {
+    pub(in crate::node) fn bad_request(code: u16, reason: &'static str, message: String) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, reason, message }
     }
 
     /// `{"error":{"code":…,"reason":"…","message":"…"}}`
-    pub(super) fn body(&self) -> Vec<u8> {
+    pub(in crate::node) fn body(&self) -> Vec<u8> {
         let Self { code, reason, message, .. } = self;
         super::json(&Body { error: Error { code: *code, reason, message } })
     }
