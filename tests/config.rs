@@ -44,6 +44,20 @@ fn a_part_of_a_recording_is_from_one_time_to_a_later_one() {
     }
 }
 
+#[test]
+fn what_starts_over_has_no_end_to_leave_at() {
+    let load = |repeat: &str, exit: &str| {
+        let given = [("files", "a.dbn"), ("loop", repeat), ("exit", exit)];
+        let flags = given.map(|(key, value)| (key, vec![value.to_owned()])).to_vec();
+        Config::load(Command::Replay, flags, [], None).map(|config| config.feed)
+    };
+    let error = load("true", "true").unwrap_err().to_string();
+    assert!(error.contains("exit") && error.contains("with loop there is no end"), "{error}");
+    for (repeat, exit) in [("true", "false"), ("false", "true"), ("false", "false")] {
+        assert!(load(repeat, exit).is_ok(), "{repeat} {exit}");
+    }
+}
+
 fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -41,16 +41,14 @@ pub(super) fn replay(typed: &Typed) -> Result<FeedOptions, ConfigError> {
         let Given { texts, origin } = get(typed, "to");
         return Err(bad("to", texts.join(","), origin, "it is not after from: nothing is between"));
     }
-    Ok(FeedOptions::Replay {
-        from,
-        to,
-        files,
-        speed: one(typed, "speed", speed)?,
-        max_gap,
-        repeat: one(typed, "loop", switch)?,
-        derive: one(typed, "derive", switch)?,
-        exit: one(typed, "exit", switch)?,
-    })
+    let (repeat, exit) = (one(typed, "loop", switch)?, one(typed, "exit", switch)?);
+    if repeat && exit {
+        let Given { texts, origin } = get(typed, "exit");
+        let why = "with loop there is no end to leave at; one of the two has to be false";
+        return Err(bad("exit", texts.join(","), origin, why));
+    }
+    let (speed, derive) = (one(typed, "speed", speed)?, one(typed, "derive", switch)?);
+    Ok(FeedOptions::Replay { from, to, files, speed, max_gap, repeat, derive, exit })
 }
 
 /// The recordings that `serve` plays at their own pace; none where it simulates.

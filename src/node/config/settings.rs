@@ -166,7 +166,7 @@ pub const SETTINGS: &[Setting] = &[
     row(Recording, "max_gap", Text, "DURATION|none", "none", "Shorten longer holes to this"),
     row(Recording, "loop", Switch, "BOOL", "false", "Start over at the end"),
     row(Recording, "derive", Switch, "BOOL", "false", "Add the schemas that can be derived: bars, bbo, and from mbo trades, mbp-1, mbp-10"),
-    row(Recording, "exit", Switch, "BOOL", "false", "Leave at the end instead of staying up"),
+    row(Recording, "exit", Switch, "BOOL", "false", "Leave at the end instead of staying up; not with loop"),
 
     row(Market, "scenario", Text, "NAME|FILE", "calm", "What the market goes through: calm, open, halt, crash, burst, a TOML file, or metronome: evenly paced trades, no market"),
     row(Market, "feed", List, "FORMAT:FILE", "", "Instead of a simulated market a recording at its own pace; may be repeated"),
