@@ -36,9 +36,13 @@ impl Recorder {
             active.writer.instruments(fresh.iter().map(|one| &**one)).map_err(Failure::Write)?;
         }
         let (first_seq, before) = (self.pending.first_seq, active.writer.at);
+        let oldest = self.shelf.is_empty() && active.writer.last_seq == active.opened.last_seq;
         active.writer.block(first_seq, &self.pending.records).map_err(Failure::Write)?;
         let last_seq = active.writer.last_seq;
         self.watermark.add_bytes(active.writer.at - before);
+        if oldest {
+            self.watermark.set_oldest(first_seq);
+        }
         let hole = self.note_hole(first_seq);
         self.written.counts.records += last_seq - first_seq + 1;
         self.written.last_seq = last_seq;
@@ -91,6 +95,14 @@ impl Recorder {
             let (last_ts_out, last_seq) = (writer.last_ts_out(), writer.last_seq);
             self.shelf.push(Kept { path, bytes, last_ts_out, last_seq });
         }
+    }
+
+    /// Forgets the complete segments that somebody has removed.
+    pub(super) fn forget_gone(&mut self) {
+        if let Some(gone) = self.shelf.forget_gone() {
+            self.watermark.set_oldest(gone + 1);
+        }
+        self.watermark.set_size(self.shelf.bytes());
     }
 
     /// Begins a segment behind the last place that was written.

@@ -88,6 +88,9 @@ impl Recorder {
             }
         };
         self.give_up_segment(named);
+        if matches!(failure, Failure::Gone) {
+            self.forget_gone();
+        }
         // Nobody wants the result of a wait for what was given up.
         let _ = self.syncer.result(TAPE_STOP);
         if self.syncer.is_waiting()
@@ -153,6 +156,7 @@ impl Recorder {
         self.lock = None;
         let opened = Lock::take(&self.options.folder).and_then(|lock| {
             self.lock = Some(lock);
+            self.forget_gone();
             self.open().map_err(TapeError::io(&self.options.folder.clone()))
         });
         if let Err(error) = opened {

@@ -43,6 +43,24 @@ impl Shelf {
         self.kept.iter().map(|kept| kept.bytes).sum()
     }
 
+    /// Are there none?
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Forgets those whose files are gone. Returns the last record before what is left, where the
+    /// oldest are gone.
+    pub(super) fn forget_gone(&mut self) -> Option<u64> {
+        let is_gone = |kept: &Kept| kept.path.try_exists().is_ok_and(|there| !there);
+        let mut gone = None;
+        while let Some(oldest) = self.kept.front().filter(|kept| is_gone(kept)) {
+            gone = Some(oldest.last_seq);
+            self.kept.pop_front();
+        }
+        self.kept.retain(|kept| !is_gone(kept));
+        gone
+    }
+
     /// Removes the oldest while all together with the `active` bytes being written are more than
     /// `bytes`, or its records are older than `age` at `now`. Returns the last record that was
     /// removed, if any was. What can't be removed is tried again another time.

@@ -168,6 +168,30 @@ fn a_folder_that_is_gone_is_made_again() {
 }
 
 #[test]
+fn the_oldest_record_is_that_of_what_is_left() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("tape");
+    let mut options = options(&folder, Durability::None);
+    options.segment_bytes = 4 << 10;
+    let mut world = World::new(options).unwrap();
+    for _ in 0..5 {
+        world.publish(100);
+        world.turn();
+    }
+    assert_eq!(world.watermark.status().oldest, 1);
+    fs::remove_dir_all(&folder).unwrap();
+    world.now += Duration::from_secs(2);
+    world.turn();
+    assert_eq!(world.watermark.status().size, 0);
+    world.publish(2000);
+    world.now += Duration::from_secs(60);
+    world.turn_until(|world| world.recorder.last_written() == 2500);
+    let (kept, oldest) = (recorded(&folder), world.watermark.status().oldest);
+    assert_eq!(kept, all(oldest..=2500));
+    assert!(oldest > 500, "the ring no longer had what the folder had: {oldest}");
+}
+
+#[test]
 fn segments_end_by_size_and_the_oldest_go() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path(), Durability::Commit);
