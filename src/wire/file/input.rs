@@ -117,24 +117,24 @@ impl Input {
         loop {
             let more = self.fill(need)?;
             let data = self.window.data();
-            if let Some(at) = data[looked..].iter().position(|byte| *byte == b'\n') {
-                let taken = looked + at + 1;
-                let length = taken - 1 - usize::from(data[..taken - 1].ends_with(b"\r"));
-                self.lines += 1;
-                return Ok(Some(Line { length, taken }));
-            }
-            if !more {
-                let length = data.len();
-                self.lines += u64::from(length > 0);
-                return Ok((length > 0).then_some(Line { length, taken: length }));
-            }
-            looked = data.len();
-            if looked > LINE_MAX {
+            // Behind the longest line there may be its end.
+            let within = data.len().min(LINE_MAX + 2);
+            let end = data[looked..within].iter().position(|byte| *byte == b'\n');
+            let (length, taken) = match end.map(|at| looked + at) {
+                Some(end) => (end - usize::from(data[..end].ends_with(b"\r")), end + 1),
+                None if more && within < LINE_MAX + 2 => {
+                    (looked, need) = (within, (within * 2).min(LINE_MAX + 2));
+                    continue;
+                }
+                None => (within, within),
+            };
+            if length > LINE_MAX {
                 let reason = format!("is longer than the {LINE_MAX} bytes that a line may have");
                 let place = Place::Line(self.lines + 1);
                 return Err(self.fault(place, Fault::Format(reason)));
             }
-            need = looked * 2;
+            self.lines += u64::from(taken > 0);
+            return Ok((taken > 0).then_some(Line { length, taken }));
         }
     }
 
@@ -203,6 +203,21 @@ mod tests {
         let mut endless = Input::new("x".to_owned(), std::io::repeat(b'a')).unwrap();
         let error = endless.line().unwrap_err().to_string();
         assert!(error.contains("x: line 1: is longer than"), "{error}");
+    }
+
+    #[test]
+    fn the_longest_line_is_as_long_as_it_may_be_however_it_ends() {
+        let longest = vec![b'a'; LINE_MAX];
+        for end in ["", "\n", "\r\n", "\nnext"] {
+            let line = input(&[&longest, end.as_bytes()].concat()).line().unwrap().unwrap();
+            assert_eq!(line.length, LINE_MAX, "{end:?}");
+            let longer = [b"first\na", &longest[..], end.as_bytes()].concat();
+            let mut longer = input(&longer);
+            let first = longer.line().unwrap().unwrap();
+            longer.consume(first.taken);
+            let error = longer.line().unwrap_err().to_string();
+            assert!(error.contains("x: line 2: is longer than"), "{end:?}: {error}");
+        }
     }
 
     #[test]
