@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use super::look::Stamp;
 use super::without_folder;
 use crate::feed::replay::Records;
+use crate::limits::RECORDINGS_MAX;
 use crate::node::machinery::random_epoch;
 use crate::tape::library::{Entry, Library, State, Summary};
 use crate::tape::{Tape, Transcript, is_abandoned};
@@ -153,34 +154,72 @@ enum Failed {
     Because(String),
 }
 
-/// Who makes the copies, one after the other.
+/// Who makes the copies: of what waits the smallest first, and in the midst of a large one those
+/// of what is at most half as large, so that nobody waits long for what is soon done.
 pub(super) struct Copier {
-    pub(super) library: Weak<Library>,
-    pub(super) cache: Arc<Cache>,
+    library: Weak<Library>,
+    cache: Arc<Cache>,
+    jobs: Receiver<Job>,
+    /// Those that were taken from the queue, one of each name.
+    waiting: Vec<Job>,
 }
 
 impl Copier {
-    pub(super) fn run(self, jobs: &Receiver<Job>) {
-        while let Ok(job) = jobs.recv() {
-            let state = match self.copy(&job) {
-                Ok(state) => state,
-                Err(Failed::Stale) => continue,
-                Err(Failed::Because(words)) => {
-                    tracing::warn!(recording = %job.name, %words, "a recording can't be replayed");
-                    State::Refused(without_folder(&words, &job.path))
-                }
-            };
-            let Some(library) = self.library.upgrade() else { return };
-            if library.get(&job.name).is_some_and(|entry| entry.path == job.path) {
-                library.put(&job.name, Entry { path: job.path, state });
+    pub(super) fn new(library: &Arc<Library>, cache: Arc<Cache>, jobs: Receiver<Job>) -> Self {
+        Self { library: Arc::downgrade(library), cache, jobs, waiting: Vec::new() }
+    }
+
+    /// Until nobody has jobs any more.
+    pub(super) fn run(mut self) {
+        while let Ok(job) = self.jobs.recv() {
+            self.wait_with(job);
+            while let Some(job) = self.next(u64::MAX) {
+                self.serve(&job);
             }
         }
     }
 
+    /// The smallest of what waits, where it is no larger than `most`.
+    fn next(&mut self, most: u64) -> Option<Job> {
+        while self.waiting.len() < RECORDINGS_MAX
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            self.wait_with(job);
+        }
+        let sizes = self.waiting.iter().map(|job| job.stamp.size).enumerate();
+        let (at, size) = sizes.min_by_key(|(_, size)| *size)?;
+        (size <= most).then(|| self.waiting.swap_remove(at))
+    }
+
+    fn wait_with(&mut self, job: Job) {
+        self.waiting.retain(|other| other.name != job.name);
+        self.waiting.push(job);
+    }
+
+    /// Makes a copy where it is not there, and lists it.
+    fn serve(&mut self, job: &Job) {
+        let state = match self.copy(job) {
+            Ok(state) => state,
+            Err(Failed::Stale) => return,
+            Err(Failed::Because(words)) => {
+                tracing::warn!(recording = %job.name, %words, "a recording can't be replayed");
+                State::Refused(without_folder(&words, &job.path))
+            }
+        };
+        if let Some(library) = self.library.upgrade()
+            && library.get(&job.name).is_some_and(|entry| entry.path == job.path)
+        {
+            library.put(&job.name, Entry { path: job.path.clone(), state });
+        }
+    }
+
     /// The copy of a file, made where it is not there.
-    fn copy(&self, job: &Job) -> Result<State, Failed> {
+    fn copy(&mut self, job: &Job) -> Result<State, Failed> {
         let because = |error: &dyn std::fmt::Display| Failed::Because(error.to_string());
         let place = self.cache.place(&job.name, job.stamp);
+        if self.library.strong_count() == 0 {
+            return Err(Failed::Stale);
+        }
         if !place.exists() {
             // Somebody may have removed the folder with all copies.
             make(&self.cache.folder).map_err(|error| because(&error))?;
@@ -203,7 +242,7 @@ impl Copier {
     }
 
     /// Copies the records of a file to a new tape.
-    fn make(&self, job: &Job, place: &Path) -> Result<(), Failed> {
+    fn make(&mut self, job: &Job, place: &Path) -> Result<(), Failed> {
         let because = |error: &dyn std::fmt::Display| Failed::Because(error.to_string());
         let mut records = Records::open(vec![job.path.clone()]).map_err(|error| because(&error))?;
         let epoch = random_epoch().map_err(|error| because(&error))?;
@@ -221,8 +260,13 @@ impl Copier {
             let ts_out = records.ts_out().unwrap_or_else(|| index_ts(record));
             tape.push(record, ts_out).map_err(|error| because(&error))?;
             count += 1;
-            if count.is_multiple_of(LOOK) && !self.is_wanted(job) {
-                return Err(Failed::Stale);
+            if count.is_multiple_of(LOOK) {
+                if !self.is_wanted(job) {
+                    return Err(Failed::Stale);
+                }
+                while let Some(smaller) = self.next(job.stamp.size / 2) {
+                    self.serve(&smaller);
+                }
             }
         }
         if !self.is_wanted(job) {
@@ -240,6 +284,8 @@ impl Copier {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
     use super::*;
 
     #[test]
@@ -251,5 +297,24 @@ mod tests {
         for other in others.map(str::to_owned).iter().chain(&[format!("a.x.{time}")]) {
             assert_eq!(recording_of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_smallest_goes_first_and_each_name_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, library) = (Cache::of(folder.path(), None).unwrap(), Arc::default());
+        let (jobs, queue) = sync_channel(9);
+        let mut copier = Copier::new(&library, Arc::new(cache), queue);
+        for (name, size) in [("large", 900), ("small", 20), ("grown", 10), ("grown", 300)] {
+            let stamp = Stamp { size, changed: 0 };
+            jobs.send(Job { name: name.to_owned(), path: name.into(), stamp }).unwrap();
+        }
+        let mut next = |most| copier.next(most).map(|job| job.name);
+        assert_eq!(next(19), None);
+        let order = [next(450), next(450), next(450), next(u64::MAX), next(u64::MAX)];
+        assert_eq!(
+            order.each_ref().map(Option::as_deref),
+            [Some("small"), Some("grown"), None, Some("large"), None]
+        );
     }
 }

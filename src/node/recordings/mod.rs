@@ -46,8 +46,8 @@ pub(super) fn start(options: &RecordingsOptions) -> io::Result<Recordings> {
     let library = Arc::new(Library::default());
     let cache = Arc::new(Cache::of(&folder, options.cache.as_deref())?);
     let (jobs, queue) = sync_channel(RECORDINGS_MAX);
-    let copier = Copier { library: Arc::downgrade(&library), cache: cache.clone() };
-    thread::Builder::new().name("copies".to_owned()).spawn(move || copier.run(&queue))?;
+    let copier = Copier::new(&library, cache.clone(), queue);
+    thread::Builder::new().name("copies".to_owned()).spawn(move || copier.run())?;
     let (seen, told) = (BTreeMap::new(), BTreeSet::new());
     let mut watcher = Watcher { folder, cache: cache.clone(), jobs, seen, told };
     watcher.look(&library)?;
