@@ -5,10 +5,15 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::pki_types::ServerName;
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, SignatureScheme, StreamOwned};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::authority::{Authority, write};
 use crate::program::secure;
@@ -116,14 +121,7 @@ fn each_name_gets_its_certificate() {
 fn with_a_client_authority_only_its_own_come_in() {
     let clients = Authority::new("clients");
     let (known, strange) = (clients.issue(&["somebody"]), Authority::new("x").issue(&["else"]));
-    let server = Server::start_with(
-        Authority::new("tests"),
-        |folder| {
-            let path = write(folder.path(), "clients.crt", &clients.pem);
-            vec!["--tls-client-ca".to_owned(), path]
-        },
-        &[],
-    );
+    let server = mutual(&clients);
     let as_known = server.authority.client(BOTH, Some(&known));
     for identity in [None, Some(&strange)] {
         // In TLS 1.3 a client learns of it only when it reads.
@@ -136,6 +134,84 @@ fn with_a_client_authority_only_its_own_come_in() {
     let failed =
         |server: &Server| server.metric_as(as_known.clone(), FAILURES, "client_certificate");
     server.wait_until("both are counted", |server| failed(server) == 2);
+}
+
+/// Shows a certificate with a key that is another's.
+#[derive(Debug)]
+struct Impostor(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Impostor {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// A server that lets in those of an authority alone.
+fn mutual(clients: &Authority) -> Server {
+    let authority = |folder: &TempDir| {
+        let path = write(folder.path(), "clients.crt", &clients.pem);
+        vec!["--tls-client-ca".to_owned(), path]
+    };
+    Server::start_with(Authority::new("tests"), authority, &[])
+}
+
+/// Asks once as this client: the first byte of an answer, and whether a session was resumed.
+fn ask(server: &Server, config: &Arc<ClientConfig>) -> std::io::Result<(u8, bool)> {
+    let mut stream = server.connect(config.clone())?;
+    stream.write_all(server.request("/healthz").as_bytes())?;
+    let mut page = [0; 1];
+    stream.read_exact(&mut page)?;
+    let mut rest = Vec::new();
+    // Tickets of TLS 1.3 come behind the handshake.
+    stream.read_to_end(&mut rest)?;
+    Ok((page[0], stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)))
+}
+
+#[test]
+fn who_shows_a_certificate_shows_it_each_time() {
+    let clients = Authority::new("clients");
+    let known = clients.issue(&["somebody"]);
+    let (mutual, open) = (mutual(&clients), Server::start(&[]));
+    for version in [&TLS12, &TLS13] {
+        let client = mutual.authority.client(&[version], Some(&known));
+        for _ in 0..3 {
+            // By a ticket it would come in when the certificate has expired, too.
+            assert_eq!(ask(&mutual, &client).unwrap(), (b'H', false), "{version:?}");
+        }
+        let client = open.authority.client(&[version], None);
+        ask(&open, &client).unwrap();
+        assert_eq!(ask(&open, &client).unwrap(), (b'H', true), "{version:?}");
+    }
+}
+
+#[test]
+fn a_certificate_without_its_key_lets_nobody_in() {
+    let clients = Authority::new("clients");
+    let (known, other) = (clients.issue(&["somebody"]), clients.issue(&["other"]));
+    let server = mutual(&clients);
+    let key = PrivateKeyDer::from_pem_slice(other.key.as_bytes()).unwrap();
+    let key = default_provider().key_provider.load_private_key(key).unwrap();
+    let impostor = Arc::new(Impostor(Arc::new(CertifiedKey::new(vec![known.der()], key))));
+    for version in [&TLS12, &TLS13] {
+        let mut config = ClientConfig::clone(&server.authority.client(&[version], None));
+        config.client_auth_cert_resolver = impostor.clone();
+        let refused = ask(&server, &Arc::new(config));
+        assert!(refused.is_err(), "{version:?}: {refused:?}");
+    }
+    let chain: Vec<_> = (0..400).map(|_| known.der()).collect();
+    let key = PrivateKeyDer::from_pem_slice(known.key.as_bytes()).unwrap();
+    let key = default_provider().key_provider.load_private_key(key).unwrap();
+    let mut long = ClientConfig::clone(&server.authority.client(BOTH, None));
+    long.client_auth_cert_resolver = Arc::new(Impostor(Arc::new(CertifiedKey::new(chain, key))));
+    assert!(ask(&server, &Arc::new(long)).is_err());
+    let as_known = server.authority.client(BOTH, Some(&known));
+    let failed = |label: &str| server.metric_as(as_known.clone(), FAILURES, label);
+    server.wait_until("all are counted", |_| failed("") == 3);
+    assert_eq!(failed("not_tls"), 0, "a chain that is too long is TLS");
 }
 
 #[test]

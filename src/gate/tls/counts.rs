@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use rustls::{Error, ProtocolVersion};
+use rustls::{Error, InvalidMessage, ProtocolVersion};
 
 /// Why a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,11 @@ impl Failure {
         }
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             None => Self::Gone,
+            // It is TLS, of a chain that is too long.
+            Some(Error::InvalidMessage(
+                InvalidMessage::HandshakePayloadTooLarge
+                | InvalidMessage::CertificatePayloadTooLarge,
+            )) => Self::Broken,
             Some(Error::InvalidMessage(_) | Error::InappropriateMessage { .. }) => Self::NotTls,
             Some(Error::PeerIncompatible(_)) => Self::Incompatible,
             Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => {

@@ -2,7 +2,8 @@
 //!
 //! What a handshake needs is one immutable [`ServerConfig`], exchanged as a whole: connections keep
 //! what they have begun with, and a set of files that can't be used changes nothing. The keys of
-//! session tickets go with it, so that nobody resumes what new certificates would not let in.
+//! session tickets go with it, so that nobody resumes what new certificates would not let in; where
+//! clients show certificates there are none.
 
 mod certificates;
 mod counts;
@@ -18,8 +19,8 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -166,7 +167,14 @@ fn config(certificates: Certificates, options: &TlsOptions) -> Result<Arc<Server
     config.alpn_protocols = vec![ALPN.to_vec()];
     // What comes early may be a replay of it.
     config.max_early_data_size = 0;
-    config.ticketer = Ticketer::new().map_err(setup)?;
+    match options.client_ca {
+        None => config.ticketer = Ticketer::new().map_err(setup)?,
+        // Who resumes shows no certificate, which may have expired: each shows it anew.
+        Some(_) => {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+    }
     Ok(Arc::new(config))
 }
 
