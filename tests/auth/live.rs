@@ -277,7 +277,7 @@ fn beyond_this_machine_a_server_does_not_start_without_keys() {
         (&["--insecure", "--listen", "0.0.0.0:0"][..], 2),
         (&["--insecure", "--listen", "127.0.0.1:0", "--listen", "[::]:0"], 2),
         (&["--auth", "required"], 2),
-        (&["--auth", "required", "--auth-keys", "/nowhere/keys.toml"], 1),
+        (&["--listen=127.0.0.1:0", "--auth=required", "--auth-keys=/nowhere/keys.toml"], 1),
     ] {
         let output = broadtape().args(["serve"]).args(args).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);

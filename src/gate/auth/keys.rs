@@ -5,18 +5,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse, ThumbprintHash,
-};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::files::{self, KeysError};
-use super::pem;
+use super::{jwks, pem};
 use crate::limits::{KEYS_MAX, SUBJECT_BYTES};
 use crate::wire::grant::{SEAL_BYTES, Seal};
 
@@ -78,6 +76,7 @@ impl Keys {
         let file: File = toml::from_str(&text).map_err(|e| wrong(files::place(&e, &text)))?;
         for entry in file.key {
             let kid = entry.kid.clone();
+            check_name(&kid).map_err(wrong)?;
             let key = of_entry(entry, path).map_err(|r| wrong(format!("key {kid:?}: {r}")))?;
             self.add(kid, key).map_err(wrong)?;
         }
@@ -91,16 +90,7 @@ impl Keys {
     pub fn add_jwks(&mut self, path: &Path) -> Result<(), KeysError> {
         let wrong = |reason: String| KeysError::Wrong { path: path.to_owned(), reason };
         let text = files::read(path)?;
-        let set: JwkSet = serde_json::from_str(&text).map_err(|error| {
-            wrong(format!("no key set: line {}, column {}", error.line(), error.column()))
-        })?;
-        for (n, jwk) in set.keys.iter().enumerate() {
-            if jwk.common.public_key_use == Some(PublicKeyUse::Encryption) {
-                continue;
-            }
-            let kid = jwk.common.key_id.clone();
-            let kid = kid.ok_or_else(|| wrong(format!("keys[{n}] has no kid")))?;
-            let key = of_jwk(jwk).map_err(|r| wrong(format!("key {kid:?}: {r}")))?;
+        for (kid, key) in jwks::read(&text).map_err(wrong)? {
             self.add(kid, key).map_err(wrong)?;
         }
         Ok(())
@@ -108,9 +98,6 @@ impl Keys {
 
     fn add(&mut self, kid: String, key: Key) -> Result<(), String> {
         match () {
-            () if kid.is_empty() || kid.len() > SUBJECT_BYTES => {
-                Err(format!("kid {kid:?} is empty or longer than {SUBJECT_BYTES} bytes"))
-            }
             () if self.all.len() == KEYS_MAX => Err(format!("more than {KEYS_MAX} keys")),
             () if self.all.contains_key(&kid) => Err(format!("kid {kid:?} is given twice")),
             () => {
@@ -128,6 +115,16 @@ impl Keys {
     /// Their ids, and which keys they are.
     pub fn seals(&self) -> impl Iterator<Item = (&str, Seal)> {
         self.all.iter().map(|(kid, key)| (kid.as_str(), key.seal))
+    }
+}
+
+/// Is it an id that a key may have? It is quoted elsewhere.
+pub(super) fn check_name(kid: &str) -> Result<(), String> {
+    match files::is_name(kid) {
+        true => Ok(()),
+        false => {
+            Err(format!("its kid is not 1 to {SUBJECT_BYTES} bytes without control characters"))
+        }
     }
 }
 
@@ -162,39 +159,8 @@ fn of_secret(algorithm: Algorithm, text: &str) -> Result<Key, String> {
     Ok(Key { algorithm, decoding, seal: seal(algorithm, &secret) })
 }
 
-fn of_jwk(jwk: &Jwk) -> Result<Key, String> {
-    let stated = jwk.common.key_algorithm.map(|name| algorithm(&name.to_string())).transpose()?;
-    let implied = match &jwk.algorithm {
-        AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
-            EllipticCurve::P256 => Some(Algorithm::ES256),
-            EllipticCurve::P384 => Some(Algorithm::ES384),
-            _ => return Err("its curve is not known: there are P-256 and P-384".to_owned()),
-        },
-        AlgorithmParameters::OctetKeyPair(_) => Some(Algorithm::EdDSA),
-        _ => None,
-    };
-    let algorithm = match (stated, implied) {
-        (Some(stated), Some(implied)) if stated != implied => {
-            return Err("its alg is not that of its curve".to_owned());
-        }
-        (Some(algorithm), _) | (None, Some(algorithm)) => algorithm,
-        (None, None) => return Err("its alg is missing, and each key has one".to_owned()),
-    };
-    let decoding = DecodingKey::from_jwk(jwk).map_err(|error| error.to_string())?;
-    if decoding.family() != algorithm.family() {
-        return Err("its alg is not of its kty".to_owned());
-    }
-    match (algorithm.family(), decoding.try_get_as_bytes()) {
-        (AlgorithmFamily::Hmac, Ok(secret)) => long_enough(algorithm, secret.len())?,
-        (AlgorithmFamily::Ec | AlgorithmFamily::Ed, Ok(key)) => parses(algorithm, key)?,
-        _ => {}
-    }
-    let print = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| error.to_string())?;
-    Ok(Key { algorithm, decoding, seal: seal(algorithm, print.as_bytes()) })
-}
-
 /// What tells a key from another of the same id.
-fn seal(algorithm: Algorithm, material: &[u8]) -> Seal {
+pub(super) fn seal(algorithm: Algorithm, material: &[u8]) -> Seal {
     let mut context = Context::new(&SHA256);
     context.update(format!("{algorithm:?} ").as_bytes());
     context.update(material);
@@ -203,7 +169,7 @@ fn seal(algorithm: Algorithm, material: &[u8]) -> Seal {
     Seal(seal)
 }
 
-fn long_enough(algorithm: Algorithm, bytes: usize) -> Result<(), String> {
+pub(super) fn long_enough(algorithm: Algorithm, bytes: usize) -> Result<(), String> {
     let least = SECRET_BYTES.iter().find(|(of, _)| *of == algorithm).map_or(0, |(_, least)| *least);
     match bytes >= least {
         true => Ok(()),
@@ -212,7 +178,12 @@ fn long_enough(algorithm: Algorithm, bytes: usize) -> Result<(), String> {
 }
 
 /// Is this a key of its algorithm?
-fn parses(algorithm: Algorithm, der: &[u8]) -> Result<(), String> {
+pub(super) fn parses(algorithm: Algorithm, der: &[u8]) -> Result<(), String> {
+    let wrong = |error: &dyn fmt::Display| format!("it is no key for {algorithm:?}: {error}");
+    if algorithm.family() == AlgorithmFamily::Rsa {
+        // Its size is looked at here alone.
+        PublicEncryptingKey::from_der(der).map_err(|error| wrong(&error))?;
+    }
     let of: &'static dyn VerificationAlgorithm = match algorithm {
         Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,
         Algorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
@@ -220,15 +191,14 @@ fn parses(algorithm: Algorithm, der: &[u8]) -> Result<(), String> {
         _ => &signature::RSA_PKCS1_2048_8192_SHA256,
     };
     let parsed = ParsedPublicKey::new(of, der);
-    parsed.map(drop).map_err(|error| format!("it is no key for {algorithm:?}: {error}"))
+    parsed.map(drop).map_err(|error| wrong(&error))
 }
+
+/// Their names.
+pub(super) const ALGORITHMS: &str = "HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, \
+    PS512, ES256, ES384, EdDSA";
 
 /// The algorithm of this name.
 pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
-    name.parse().map_err(|_| {
-        format!(
-            "alg {name:?} is not known: there are HS256, HS384, HS512, RS256, RS384, RS512, \
-             PS256, PS384, PS512, ES256, ES384, EdDSA"
-        )
-    })
+    name.parse().map_err(|_| format!("alg {name:?} is not known: there are {ALGORITHMS}"))
 }

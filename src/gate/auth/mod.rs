@@ -8,6 +8,7 @@ pub mod apikey;
 mod clerk;
 pub mod credential;
 pub mod files;
+mod jwks;
 pub mod keys;
 pub mod mint;
 mod pem;
