@@ -114,36 +114,45 @@ impl Watch {
                 told = self.hangups.recv() => told.is_some(),
                 _ = looks.tick() => false,
             };
-            self.look(told, &readers, &mut notices);
+            self.look(told, &readers, &mut notices).await;
             notices.send();
         }
     }
 
-    fn look(&mut self, told: bool, readers: &Readers, notices: &mut Notices) {
+    async fn look(&mut self, told: bool, readers: &Readers, notices: &mut Notices) {
         let Readers { authority, tls, doors, shards } = readers;
-        if let Some(authority) = authority
+        if let Some(authority) = authority.clone()
             && self.keys.are_due(told, 0)
-            && let Some(standing) = authority.reload()
+            && let Some(Some(standing)) = aside(move || authority.reload()).await
         {
             doors.iter().for_each(|door| door.review());
             notices.owe(shards, &Notice::Standing(standing));
         }
         // Whoever exchanges these does so one by one.
-        if let Some(tls) = tls
+        if let Some(tls) = tls.clone()
             && self.certificates.are_due(told, CERTIFICATES_REST)
         {
-            tls.reload();
+            aside(move || tls.reload()).await;
         }
         if self.denied.are_due(told, 1) {
-            match deny(&self.denied.paths, doors) {
-                Ok((networks, denied)) => {
+            let (paths, doors) = (self.denied.paths.clone(), doors.clone());
+            match aside(move || deny(&paths, &doors)).await {
+                Some(Ok((networks, denied))) => {
                     tracing::info!(networks, "the file of denied networks is read");
                     denied.into_iter().for_each(|who| notices.owe(shards, &Notice::Denied(who)));
                 }
-                Err(error) => tracing::error!(%error, "nothing has changed"),
+                Some(Err(error)) => tracing::error!(%error, "nothing has changed"),
+                None => {}
             }
         }
     }
+}
+
+/// Reads files on another thread than this one, which lets everybody in meanwhile: tens of
+/// thousands of keys take a second. None where that panicked.
+async fn aside<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let read = tokio::task::spawn_blocking(read).await;
+    read.inspect_err(|error| tracing::error!(%error, "a fault while files were read again")).ok()
 }
 
 /// Reads the networks that may not connect (`--deny-file`) for these doors: how many there are, and
@@ -215,7 +224,18 @@ pub(super) fn order() -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[tokio::test]
+    async fn others_are_let_in_while_files_are_read() {
+        let (let_in, told) = std::sync::mpsc::channel();
+        let read = aside(move || told.recv_timeout(Duration::from_secs(60)));
+        let (read, sent) = tokio::join!(read, async { let_in.send(()) });
+        assert_eq!((read, sent), (Some(Ok(())), Ok(())));
+        assert_eq!(aside(|| panic!("a fault")).await, None::<()>);
+    }
 
     #[test]
     fn changed_files_are_read_once_they_have_come_to_rest() {
