@@ -324,6 +324,22 @@ fn an_address_that_is_not_to_be_had_is_refused_with_what_would_be_right() {
 }
 
 #[test]
+fn a_time_of_which_a_recording_has_nothing_is_said_where_it_is_played() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/feeds/crash.dbn.zst");
+    let play = ["replay", shipped, "--listen", "127.0.0.1:0", "--exit", "--speed", "max"];
+    for (part, said) in [
+        (&["--from", "2023-11-20T14:31"][..], false),
+        (&["--from", "2023-11-21"], true),
+        (&["--to", "2023-11-20T14:29"], true),
+    ] {
+        let played = broadtape(&[&play[..], part].concat());
+        let log = String::from_utf8(played.stderr).unwrap();
+        assert_eq!(played.status.code(), Some(0), "{log}");
+        assert_eq!(log.contains("nothing of what the recordings say"), said, "{part:?}: {log}");
+    }
+}
+
+#[test]
 fn without_a_command_it_shows_help() {
     let shown = broadtape(&[]);
     let text = String::from_utf8(shown.stdout).unwrap();

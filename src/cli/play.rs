@@ -64,6 +64,9 @@ pub(super) fn program(feed: &FeedOptions) -> Result<(Program, Option<Arc<Progres
             };
             let options = ReplayOptions { files, from, to, speed, max_gap, looped: repeat };
             let replay = Replay::open(options).map_err(|e| failed(&e))?;
+            if replay.progress().span.is_some_and(|(start, end)| start > end) {
+                tracing::warn!("nothing of what the recordings say they hold is of that time");
+            }
             progress = Some(replay.progress());
             let derive = if derive { Deriver::SCHEMAS } else { 0 };
             Program { elastic, exit, ..one(Box::new(replay), derive) }
