@@ -13,6 +13,9 @@ use serde::de::IgnoredAny;
 
 use super::keys::{ALGORITHMS, Key, algorithm, check_name, long_enough, parses, seal};
 
+/// Bytes of the exponent of an RSA key: with a longer one nothing is verified.
+const EXPONENT_BYTES: usize = 4;
+
 /// What a key set must not hold: what only who signs has.
 #[derive(Deserialize)]
 struct Exposed {
@@ -44,6 +47,10 @@ pub(super) fn read(text: &str) -> Result<Vec<(String, Key)>, String> {
         check_name(&kid).map_err(|reason| format!("keys[{n}]: {reason}"))?;
         let key = of_jwk(jwk).map_err(|reason| format!("key {kid:?}: {reason}"))?;
         keys.push((kid, key));
+    }
+    let left_out = set.keys.len() - keys.len();
+    if left_out > 0 {
+        tracing::info!(left_out, "keys of the set that are not for verifying signatures");
     }
     Ok(keys)
 }
@@ -110,6 +117,9 @@ fn is_sound(key: &RSAKeyParameters) -> Result<(), String> {
         }
     };
     let (n, e) = (part("n", &key.n)?, part("e", &key.e)?);
+    if e.len() > EXPONENT_BYTES {
+        return Err(format!("its e is longer than {EXPONENT_BYTES} bytes"));
+    }
     let built: Result<PublicEncryptingKey, _> = PublicKeyComponents { n, e }.try_into();
     let wrong = "it is no RSA key of 2048 to 8192 bits, written without leading zeros";
     built.map(drop).map_err(|_| wrong.to_owned())
@@ -169,6 +179,7 @@ mod tests {
             (json!({"e": "AQ"}), "its e is not odd and greater than 1"),
             (json!({"e": "Ag"}), "its e is not odd"),
             (json!({"e": ""}), "its e is not odd"),
+            (json!({"e": modulus(5)}), "its e is longer than 4 bytes"),
             (json!({"alg": null}), "its alg is missing"),
             (json!({"alg": "HS256"}), "its alg is not of its kty"),
             (json!({"alg": "ES521"}), "its alg is not known: there are HS256"),
