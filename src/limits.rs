@@ -383,6 +383,9 @@ pub const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
 pub const FILES_LOOK: Duration = Duration::from_millis(250);
 /// Bytes of a file of keys, of what is revoked, or of what is denied.
 pub const KEYS_BYTES: u64 = 4 << 20;
+/// Certificates of a chain that a client shows, its own among them. With eight of one name it takes
+/// 20 times as long as with six to try all ways to an authority.
+pub const CLIENT_CHAIN: usize = 6;
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES: u64 = 1 << 20;
 /// Keys and revocations that are known at most, of each kind.

@@ -136,7 +136,7 @@ fn with_a_client_authority_only_its_own_come_in() {
     server.wait_until("both are counted", |server| failed(server) == 2);
 }
 
-/// Shows a certificate with a key that is another's.
+/// Shows a chain with a key, whether or not they belong together.
 #[derive(Debug)]
 struct Impostor(Arc<CertifiedKey>);
 
@@ -202,16 +202,33 @@ fn a_certificate_without_its_key_lets_nobody_in() {
         let refused = ask(&server, &Arc::new(config));
         assert!(refused.is_err(), "{version:?}: {refused:?}");
     }
-    let chain: Vec<_> = (0..400).map(|_| known.der()).collect();
-    let key = PrivateKeyDer::from_pem_slice(known.key.as_bytes()).unwrap();
-    let key = default_provider().key_provider.load_private_key(key).unwrap();
-    let mut long = ClientConfig::clone(&server.authority.client(BOTH, None));
-    long.client_auth_cert_resolver = Arc::new(Impostor(Arc::new(CertifiedKey::new(chain, key))));
-    assert!(ask(&server, &Arc::new(long)).is_err());
+}
+
+#[test]
+fn a_chain_of_certificates_has_a_bounded_length() {
+    let clients = Authority::new("clients");
+    let known = clients.issue(&["somebody"]);
+    let server = mutual(&clients);
+    let as_one_of = |count: usize, version| {
+        let key = PrivateKeyDer::from_pem_slice(known.key.as_bytes()).unwrap();
+        let key = default_provider().key_provider.load_private_key(key).unwrap();
+        let shown = Arc::new(CertifiedKey::new(vec![known.der(); count], key));
+        let mut config = ClientConfig::clone(&server.authority.client(&[version], None));
+        config.client_auth_cert_resolver = Arc::new(Impostor(shown));
+        ask(&server, &Arc::new(config))
+    };
+    for version in [&TLS12, &TLS13] {
+        assert_eq!(as_one_of(6, version).unwrap(), (b'H', false));
+        // The last one is longer than a handshake's message may be.
+        for count in [7, 400] {
+            let refused = as_one_of(count, version);
+            assert!(refused.is_err(), "{version:?}, {count}: {refused:?}");
+        }
+    }
     let as_known = server.authority.client(BOTH, Some(&known));
     let failed = |label: &str| server.metric_as(as_known.clone(), FAILURES, label);
-    server.wait_until("all are counted", |_| failed("") == 3);
-    assert_eq!(failed("not_tls"), 0, "a chain that is too long is TLS");
+    server.wait_until("all are counted", |_| failed("") == 4);
+    assert_eq!((failed("client_certificate"), failed("not_tls")), (2, 0));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! clients show certificates there are none.
 
 mod certificates;
+mod clients;
 mod counts;
 mod self_signed;
 mod suites;
@@ -184,7 +185,5 @@ fn verifier(
     provider: &Arc<rustls::crypto::CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let Some(path) = &options.client_ca else { return Ok(WebPkiClientVerifier::no_client_auth()) };
-    let roots = Arc::new(certificates::authorities(path)?);
-    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
-    builder.build().map_err(|error| TlsError::Setup(error.to_string()))
+    clients::signed_by(certificates::authorities(path)?, provider)
 }
