@@ -1,9 +1,10 @@
 //! Files that are read again while the server runs: keys and revocations, certificates, networks
 //! that may not connect. There is one watch for all of them: when they have changed, and at SIGHUP.
 
-use std::fs;
+mod files;
+mod notices;
+
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,61 +12,14 @@ use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::time::interval;
 
+use self::files::Files;
+use self::notices::{Notice, Notices};
 use super::options::{AuthOptions, Options};
 use crate::gate::auth::Authority;
 use crate::gate::tls::{Tls, TlsOptions};
 use crate::gate::{Door, Networks, watched};
 use crate::limits::{CERTIFICATES_REST, FILES_LOOK, KEYS_BYTES};
-use crate::shard::command::{Command, Denied, Mailbox};
-use crate::wire::grant::Standing;
-
-/// What shows that a file is another: where it is, how long, since when; none where there is none.
-type Mark = Option<(u64, u64, i64, i64)>;
-
-/// Files that are read together.
-struct Files {
-    paths: Vec<PathBuf>,
-    /// How they were when they were read.
-    read: Vec<Mark>,
-    /// How they were at the last look, and for how many looks they have been so.
-    seen: Vec<Mark>,
-    rest: u32,
-}
-
-impl Files {
-    fn new<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
-        let mut files = Self {
-            paths: paths.into_iter().cloned().collect(),
-            read: vec![],
-            seen: vec![],
-            rest: 0,
-        };
-        files.read = files.marks();
-        files.seen.clone_from(&files.read);
-        files
-    }
-
-    fn marks(&self) -> Vec<Mark> {
-        let mark = |path: &PathBuf| {
-            let found = fs::metadata(path).ok()?;
-            Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
-        };
-        self.paths.iter().map(mark).collect()
-    }
-
-    /// Are they to be read? Where they have changed, once they have been left alone for so many
-    /// looks; and where it was `told` so.
-    fn are_due(&mut self, told: bool, rest: u32) -> bool {
-        let marks = self.marks();
-        self.rest = if marks == self.seen { self.rest + 1 } else { 0 };
-        self.seen = marks;
-        let due = told || self.seen != self.read && self.rest >= rest;
-        if due {
-            self.read.clone_from(&self.seen);
-        }
-        due && !self.paths.is_empty()
-    }
-}
+use crate::shard::command::{Denied, Mailbox};
 
 /// The files of a server.
 pub(super) struct Watch {
@@ -178,42 +132,6 @@ pub(super) fn deny<'a>(
     Ok((count, denied))
 }
 
-/// What all shards have to learn of.
-#[derive(Clone)]
-enum Notice {
-    Standing(Arc<Standing>),
-    Denied(Denied),
-}
-
-impl Notice {
-    fn command(&self) -> Command {
-        match self.clone() {
-            Self::Standing(standing) => Command::Review(standing),
-            Self::Denied(denied) => Command::Expel(denied),
-        }
-    }
-}
-
-/// What shards have yet to learn of: one whose queue is full has to all the same.
-#[derive(Default)]
-struct Notices(Vec<(Mailbox, Notice)>);
-
-impl Notices {
-    /// What was owed of the same kind is out of date.
-    fn owe(&mut self, shards: &[Mailbox], notice: &Notice) {
-        let same = |other: &Notice| std::mem::discriminant(other) == std::mem::discriminant(notice);
-        self.0.retain(|(_, other)| !same(other));
-        self.0.extend(shards.iter().map(|shard| (shard.clone(), notice.clone())));
-    }
-
-    fn send(&mut self) {
-        self.0.retain(|(shard, notice)| shard.send(notice.command()).is_err());
-        if !self.0.is_empty() {
-            tracing::error!(notices = self.0.len(), "full queues: revocations wait");
-        }
-    }
-}
-
 /// Has everything read again that is read at SIGHUP.
 ///
 /// # Errors
@@ -235,28 +153,5 @@ mod tests {
         let (read, sent) = tokio::join!(read, async { let_in.send(()) });
         assert_eq!((read, sent), (Some(Ok(())), Ok(())));
         assert_eq!(aside(|| panic!("a fault")).await, None::<()>);
-    }
-
-    #[test]
-    fn changed_files_are_read_once_they_have_come_to_rest() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("file");
-        let write = |text: &str| fs::write(&path, text).unwrap();
-        write("1");
-        let mut files = Files::new([&path]);
-        assert!(!files.are_due(false, 2));
-        write("22");
-        // It changes, is still for a look, changes again: only then is it still for two.
-        assert!(!files.are_due(false, 2) && !files.are_due(false, 2));
-        write("333");
-        assert!(!files.are_due(false, 2) && !files.are_due(false, 2));
-        assert!(files.are_due(false, 2) && !files.are_due(false, 2));
-        write("4444");
-        assert!(files.are_due(false, 0) && !files.are_due(false, 0));
-        write("55555");
-        assert!(files.are_due(true, 9) && !files.are_due(false, 0));
-        fs::remove_file(&path).unwrap();
-        assert!(files.are_due(false, 0));
-        assert!(!Files::new(&None).are_due(true, 0), "there is none");
     }
 }
