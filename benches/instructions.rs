@@ -102,7 +102,7 @@ fn deep() -> Box<Pipe> {
 }
 
 #[library_benchmark]
-#[bench::a_commit_of_100(setup = pipe, config = at_most(5_364))]
+#[bench::a_commit_of_100(setup = pipe, config = at_most(6_305))]
 #[bench::a_commit_of_40_deep(setup = deep, config = at_most(8_530))]
 fn ring_write(mut pipe: Box<Pipe>) -> Box<Pipe> {
     pipe.writer.publish(pipe.batch.bytes(), pipe.batch.iter(), 1);

@@ -60,8 +60,8 @@ mutant no_release_fence ring/records torn writer.rs 'fence(Release);' ''
 mutant no_acquire_fence ring/records torn reader.rs 'self.shared.whole_from() > at' \
     'self.shared.claim.load(std::sync::atomic::Ordering::Relaxed)
         > at + self.shared.words.capacity()'
-mutant late_claim ring/records torn writer.rs 'self.claim(bytes as u64);' '' \
-    writer.rs 'self.commit(end);' 'self.claim(bytes as u64); self.commit(end);'
+mutant late_claim ring/records torn writer.rs 'self.claim(limit);' '' \
+    writer.rs 'self.commit(end);' 'self.claim(limit); self.commit(end);'
 mutant relaxed_commit ring/records torn writer.rs 'end.next.position, Release' \
     'end.next.position, Relaxed'
 mutant two_words_too_trusting ring/records torn reader.rs 'whole_from() > at' \
@@ -71,7 +71,7 @@ mutant oldest_not_checked ring/records torn place.rs \
 mutant start_of_a_block_half_there ring/records 'torn\|progress' place.rs \
     '(self.whole_from() + margin).next_multiple_of(BLOCK_BYTES)' '(self.whole_from() + margin)'
 mutant start_noted_too_late ring/ 'torn\|maximum' writer.rs \
-    'self.shared.starts.note(end.next);' '' writer.rs 'self.end = end;' \
+    'self.shared.starts.note(first);' '' writer.rs 'self.end = end;' \
     'let next = self.end.next; self.end = end;' writer.rs \
     'commit.store(end.next.position, Release);' \
     'commit.store(end.next.position, Release); self.shared.starts.note(next);'
