@@ -8,10 +8,13 @@ use std::time::Instant;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, SignatureScheme, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -150,6 +153,20 @@ impl ResolvesClientCert for Impostor {
     }
 }
 
+/// A client of this version that shows these certificates with this key (PEM).
+fn showing(
+    server: &Server,
+    version: &'static SupportedProtocolVersion,
+    chain: Vec<CertificateDer<'static>>,
+    key: &str,
+) -> Arc<ClientConfig> {
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let key = default_provider().key_provider.load_private_key(key).unwrap();
+    let mut config = ClientConfig::clone(&server.authority.client(&[version], None));
+    config.client_auth_cert_resolver = Arc::new(Impostor(Arc::new(CertifiedKey::new(chain, key))));
+    Arc::new(config)
+}
+
 /// A server that lets in those of an authority alone.
 fn mutual(clients: &Authority) -> Server {
     let authority = |folder: &TempDir| {
@@ -193,13 +210,9 @@ fn a_certificate_without_its_key_lets_nobody_in() {
     let clients = Authority::new("clients");
     let (known, other) = (clients.issue(&["somebody"]), clients.issue(&["other"]));
     let server = mutual(&clients);
-    let key = PrivateKeyDer::from_pem_slice(other.key.as_bytes()).unwrap();
-    let key = default_provider().key_provider.load_private_key(key).unwrap();
-    let impostor = Arc::new(Impostor(Arc::new(CertifiedKey::new(vec![known.der()], key))));
     for version in [&TLS12, &TLS13] {
-        let mut config = ClientConfig::clone(&server.authority.client(&[version], None));
-        config.client_auth_cert_resolver = impostor.clone();
-        let refused = ask(&server, &Arc::new(config));
+        let impostor = showing(&server, version, vec![known.der()], &other.key);
+        let refused = ask(&server, &impostor);
         assert!(refused.is_err(), "{version:?}: {refused:?}");
     }
 }
@@ -210,12 +223,7 @@ fn a_chain_of_certificates_has_a_bounded_length() {
     let known = clients.issue(&["somebody"]);
     let server = mutual(&clients);
     let as_one_of = |count: usize, version| {
-        let key = PrivateKeyDer::from_pem_slice(known.key.as_bytes()).unwrap();
-        let key = default_provider().key_provider.load_private_key(key).unwrap();
-        let shown = Arc::new(CertifiedKey::new(vec![known.der(); count], key));
-        let mut config = ClientConfig::clone(&server.authority.client(&[version], None));
-        config.client_auth_cert_resolver = Arc::new(Impostor(shown));
-        ask(&server, &Arc::new(config))
+        ask(&server, &showing(&server, version, vec![known.der(); count], &known.key))
     };
     for version in [&TLS12, &TLS13] {
         assert_eq!(as_one_of(6, version).unwrap(), (b'H', false));
