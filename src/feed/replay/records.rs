@@ -13,8 +13,7 @@ use super::scan;
 use crate::clock::UnixNanos;
 use crate::feed::source::{How, Recording};
 use crate::wire::file::{Contents, Extent, FileError, Span};
-use crate::wire::instrument::Instrument;
-use crate::wire::instrument::schemas_of;
+use crate::wire::instrument::{Instrument, schemas_of};
 use crate::wire::record::{Schema, rtype, rtype_of};
 
 /// DBN files that are read.
