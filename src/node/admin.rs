@@ -106,7 +106,7 @@ fn said(order: Order) -> String {
 fn is_meant(request: &Request<()>) -> Result<(), Refusal> {
     if request.method() != Method::POST {
         let says = format!("an order is a POST, not a {}", request.method());
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", says));
+        return Err(Refusal::method_not_allowed("POST", says));
     }
     let headers = request.headers();
     let said = headers.contains_key(ORDER) || is_json(headers);

@@ -151,12 +151,7 @@ pub(super) fn told(value: &serde_json::Value) -> Response<Body> {
 
 /// Why an order is not followed.
 pub(super) fn refused(refusal: Refusal) -> Response<Body> {
-    let not_a_post = refusal.status == StatusCode::METHOD_NOT_ALLOWED;
-    let mut response = response(Err(refusal), false);
-    if not_a_post {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-    }
-    response
+    response(Err(refusal), false)
 }
 
 /// Refuses a request to what takes no parameters, where it has some.
@@ -165,6 +160,7 @@ pub(super) fn takes_no_query<B>(request: &Request<B>) -> Result<(), Refusal> {
 }
 
 fn response(reply: Result<Reply, Refusal>, head: bool) -> Response<Body> {
+    let allow = reply.as_ref().err().and_then(|refusal| refusal.allow);
     let (code, Reply { kind, body, policy }) = match reply {
         Ok(reply) => (StatusCode::OK, reply),
         Err(refusal) => (refusal.status, Reply::new(JSON, refusal.body())),
@@ -191,9 +187,11 @@ fn response(reply: Result<Reply, Refusal>, head: bool) -> Response<Body> {
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         set(CONTENT_SECURITY_POLICY, policy);
     }
+    if let Some(allow) = allow {
+        set(ALLOW, HeaderValue::from_static(allow));
+    }
     match code {
         StatusCode::UNAUTHORIZED => set(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-        StatusCode::METHOD_NOT_ALLOWED => set(ALLOW, HeaderValue::from_static("GET, HEAD")),
         StatusCode::UPGRADE_REQUIRED => {
             set(UPGRADE, HeaderValue::from_static("websocket"));
             // What follows a handshake that a proxy has spoiled may be anything.
@@ -217,7 +215,7 @@ async fn reply<B, S: Status>(
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let message = format!("{path} answers GET and HEAD, not {}", request.method());
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
+        return Err(Refusal::method_not_allowed("GET, HEAD", message));
     }
     let json = |body: Vec<u8>| Reply::new(JSON, body);
     let rights = access::rights(page.as_ref(), request.extensions().get())?;

@@ -6,11 +6,13 @@ use serde::Serialize;
 /// A refused request: a status, and a body as requests on the stream get it.
 #[derive(Debug)]
 pub(in crate::node) struct Refusal {
-    pub(in crate::node) status: StatusCode,
+    pub(super) status: StatusCode,
     /// The protocol's code; differs from the status where HTTP means something else by it.
-    pub(in crate::node) code: u16,
+    pub(super) code: u16,
     pub(in crate::node) reason: &'static str,
-    pub(in crate::node) message: String,
+    pub(super) message: String,
+    /// The methods that would be right, where another was used.
+    pub(super) allow: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -28,16 +30,22 @@ struct Error<'a> {
 impl Refusal {
     /// With the code that the status has.
     pub(in crate::node) fn new(status: StatusCode, reason: &'static str, message: String) -> Self {
-        Self { status, code: status.as_u16(), reason, message }
+        Self { status, code: status.as_u16(), reason, message, allow: None }
     }
 
     /// 400, with a code of the protocol.
-    pub(in crate::node) fn bad_request(code: u16, reason: &'static str, message: String) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code, reason, message }
+    pub(super) fn bad_request(code: u16, reason: &'static str, message: String) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code, reason, message, allow: None }
+    }
+
+    /// 405, with the methods that would be right.
+    pub(in crate::node) fn method_not_allowed(allow: &'static str, message: String) -> Self {
+        let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        Self { allow: Some(allow), ..refusal }
     }
 
     /// `{"error":{"code":…,"reason":"…","message":"…"}}`
-    pub(in crate::node) fn body(&self) -> Vec<u8> {
+    pub(super) fn body(&self) -> Vec<u8> {
         let Self { code, reason, message, .. } = self;
         super::json(&Body { error: Error { code: *code, reason, message } })
     }
