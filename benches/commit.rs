@@ -78,7 +78,7 @@ fn play(writer: &mut Writer, records: u64, mut each: impl FnMut()) {
         batch.reset(BATCH_BYTES);
         // The metronome knows no errors.
         let _ = feed.poll(tick * TICK.as_nanos() as u64, &mut batch);
-        writer.publish(batch.bytes(), batch.iter(), unix_now());
+        writer.publish_batch(batch.bytes(), batch.iter(), unix_now());
         each();
     }
 }

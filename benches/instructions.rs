@@ -38,6 +38,15 @@ fn at_most(counted: u64) -> LibraryBenchmarkConfig {
     config
 }
 
+/// The same with stores.
+fn at_most_with_stores(counted: u64, stores: u64) -> LibraryBenchmarkConfig {
+    let limits = [(EventKind::Ir, counted), (EventKind::Dw, stores)];
+    let limits = limits.map(|(kind, counted)| (kind, counted + counted / 10));
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(Callgrind::with_args(["--cache-sim=yes"]).hard_limits(limits));
+    config
+}
+
 /// A tick of so many trades, each of another instrument.
 fn tick(records: u64) -> Batch {
     let (mut feed, mut batch) =
@@ -87,7 +96,7 @@ fn pipe() -> Box<Pipe> {
 /// With a commit to read.
 fn full() -> Box<Pipe> {
     let mut pipe = pipe();
-    pipe.writer.publish(pipe.batch.bytes(), pipe.batch.iter(), 1);
+    pipe.writer.publish_batch(pipe.batch.bytes(), pipe.batch.iter(), 1);
     pipe
 }
 
@@ -101,11 +110,29 @@ fn deep() -> Box<Pipe> {
     pipe
 }
 
+/// With a tick of one record.
+fn alone() -> Box<Pipe> {
+    let mut pipe = pipe();
+    pipe.writer.never_wake();
+    pipe.batch = tick(1);
+    pipe
+}
+
 #[library_benchmark]
-#[bench::a_commit_of_100(setup = pipe, config = at_most(6_305))]
+#[bench::a_commit_of_100(setup = pipe, config = at_most(5_360))]
 #[bench::a_commit_of_40_deep(setup = deep, config = at_most(8_530))]
 fn ring_write(mut pipe: Box<Pipe>) -> Box<Pipe> {
-    pipe.writer.publish(pipe.batch.bytes(), pipe.batch.iter(), 1);
+    pipe.writer.publish_batch(pipe.batch.bytes(), pipe.batch.iter(), 1);
+    pipe
+}
+
+// As many commits of one record each. Why stores count is told in `src/ring/writer.rs`.
+#[library_benchmark(config = at_most_with_stores(7_494, 1_041))]
+#[bench::alone(setup = alone)]
+fn ring_publish(mut pipe: Box<Pipe>) -> Box<Pipe> {
+    for _ in 0..RECORDS {
+        pipe.writer.publish(pipe.batch.only().unwrap_or_default(), 1);
+    }
     pipe
 }
 
@@ -168,6 +195,6 @@ fn socket_read(mut sent: Box<(Guard, Vec<u8>)>) -> Box<(Guard, Vec<u8>)> {
 
 library_benchmark_group!(
     name = stages,
-    benchmarks = [feed, ring_write, ring_read, turn, socket_read]
+    benchmarks = [feed, ring_write, ring_publish, ring_read, turn, socket_read]
 );
 main!(library_benchmark_groups = stages);

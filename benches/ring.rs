@@ -173,8 +173,12 @@ fn broadtape<const N: usize>(c: &mut Criterion, case: Case, wakes: bool) {
     let gate = Gate::new(case.readers);
     reading(&gate, (0..case.readers).map(turn).collect(), || {
         benchmark(c, name, case, &gate, |records| {
-            let batch = std::iter::repeat_n(&bare[..], records as usize);
-            writer.publish(N * 8 * records as usize, batch, records);
+            if records == 1 {
+                writer.publish(&bare, records);
+            } else {
+                let batch = std::iter::repeat_n(&bare[..], records as usize);
+                writer.publish_batch(N * 8 * records as usize, batch, records);
+            }
         });
     });
 }
@@ -235,6 +239,10 @@ fn rtrb<const N: usize>(c: &mut Criterion, case: Case) {
     reading(&gate, consumers.into_iter().map(turn).collect(), || {
         benchmark(c, "rtrb", case, &gate, |records| {
             for producer in &mut producers {
+                if records == 1 {
+                    producer.push([records; N]).unwrap();
+                    continue;
+                }
                 let chunk = producer.write_chunk_uninit(records as usize).unwrap();
                 chunk.fill_from_iter((0..records).map(|record| [record; N]));
             }
@@ -265,6 +273,10 @@ fn disruptor<const N: usize>(c: &mut Criterion, case: Case) {
             )+
             let mut producer = builder.build();
             benchmark(c, "disruptor", case, &gate, |records| {
+                if records == 1 {
+                    producer.publish(|event| *event = [records; N]);
+                    return;
+                }
                 producer.batch_publish(records as usize, |events| {
                     (0..records).zip(events).for_each(|(record, event)| *event = [record; N]);
                 });

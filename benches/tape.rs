@@ -93,7 +93,7 @@ impl Recording {
             }
             let next = self.writer.newest() / BATCH as u64 % BATCHES;
             let records = self.batches[next as usize].iter().map(Vec::as_slice);
-            self.writer.publish(128 * BATCH, records, 1);
+            self.writer.publish_batch(128 * BATCH, records, 1);
         }
     }
 

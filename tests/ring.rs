@@ -43,7 +43,7 @@ fn publish(writer: &mut Writer, count: u64, ts_out: u64) {
     let first = writer.newest() + 1;
     let records: Vec<_> = (first..first + count).map(|seq| record(seq, bytes_of(seq))).collect();
     let bytes = (first..first + count).map(published).sum();
-    let newest = writer.publish(bytes, records.iter().map(Vec::as_slice), ts_out);
+    let newest = writer.publish_batch(bytes, records.iter().map(Vec::as_slice), ts_out);
     assert_eq!(newest, first + count - 1);
 }
 
@@ -279,21 +279,21 @@ fn sizes_out_of_bounds_say_what_would_be_right() {
 #[should_panic(expected = "takes more bytes than were claimed")]
 fn records_beyond_the_claim_are_refused() {
     let (mut writer, _ring) = ring(RING_MIN).unwrap();
-    writer.publish(80, [&record(1, 80)[..]].into_iter(), 1);
+    writer.publish_batch(80, [&record(1, 80)[..]].into_iter(), 1);
 }
 
 #[test]
 #[should_panic(expected = "the ring takes 16384 at once")]
 fn a_batch_is_a_share_of_the_ring() {
     let (mut writer, _ring) = ring(RING_MIN).unwrap();
-    writer.publish(16_385, std::iter::empty(), 1);
+    writer.publish_batch(16_385, std::iter::empty(), 1);
 }
 
 #[test]
 #[should_panic(expected = "no DBN record")]
 fn a_record_whose_header_miscounts_is_refused() {
     let (mut writer, _ring) = ring(RING_MIN).unwrap();
-    writer.publish(88, [&[9; 80][..]].into_iter(), 1);
+    writer.publish(&[9; 80], 1);
 }
 
 /// One step of a random run: records in the batch, bytes claimed beyond them, reads after it.
@@ -319,7 +319,7 @@ proptest! {
             let seqs = writer.newest() + 1..writer.newest() + 1 + count;
             let batch: Vec<_> = seqs.clone().map(|seq| record(seq, bytes_of(seq))).collect();
             let bytes = seqs.map(published).sum::<usize>() + unused;
-            writer.publish(bytes, batch.iter().map(Vec::as_slice), ts_out);
+            writer.publish_batch(bytes, batch.iter().map(Vec::as_slice), ts_out);
             written.extend(batch.into_iter().map(|bare| (bare, ts_out)));
             for _ in 0..reads {
                 let lost = reader.read(&mut segment).lost;

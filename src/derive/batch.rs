@@ -78,6 +78,11 @@ impl Batch {
         record::each(&self.records)
     }
 
+    /// Its record, where it is alone.
+    pub fn only(&self) -> Option<&[u8]> {
+        (self.count == 1).then_some(&self.records)
+    }
+
     /// The records appended after byte `mark` (see [`Batch::mark`]) as one slice.
     pub fn after(&self, mark: usize) -> &[u8] {
         &self.records[mark..]

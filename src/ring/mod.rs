@@ -101,8 +101,8 @@ pub fn ring_from(bytes: usize, first_seq: u64, ts_out: u64) -> Result<(Writer, R
     if !(RING_MIN..=RING_MAX).contains(&bytes) {
         return Err(RingError::Size { asked: bytes });
     }
-    let shared = Arc::new(Shared::new(bytes.next_power_of_two(), first_seq)?);
-    Ok((Writer::new(shared.clone(), ts_out), Ring { shared }))
+    let shared = Arc::new(Shared::new(bytes.next_power_of_two(), first_seq, ts_out)?);
+    Ok((Writer::new(shared.clone()), Ring { shared }))
 }
 
 /// The readers' side of the ring.

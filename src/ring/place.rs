@@ -23,6 +23,14 @@ pub(super) struct Place {
     pub(super) seq: u64,
 }
 
+impl Place {
+    /// Behind the record of so many bytes that starts here.
+    #[inline]
+    pub(super) fn after(self, bytes: usize) -> Self {
+        Self { position: self.position + bytes as u64, seq: self.seq + 1 }
+    }
+}
+
 /// What a search found: a place between the oldest and the newest, as they were then.
 pub(super) struct Found {
     pub(super) oldest: Place,
@@ -52,11 +60,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(bytes: usize, first_seq: u64) -> Result<Self, RingError> {
+    pub(super) fn new(bytes: usize, first_seq: u64, ts_out: u64) -> Result<Self, RingError> {
         Ok(Self {
             claim: CachePadded::new(AtomicU64::new(0)),
             commit: CachePadded::new(AtomicU64::new(0)),
-            words: Words::new(bytes)?,
+            words: Words::new(bytes, ts_out)?,
             starts: Starts::new(bytes)?,
             waits: Arc::new(Waits::new()),
             first_seq,
@@ -162,15 +170,19 @@ impl Shared {
     fn walk(&self, mut place: Place, end: u64, before: impl Fn(Place) -> bool) -> Place {
         while place.position < end && before(place) {
             // One that is torn may say 0; who asked finds out later.
-            let bytes = length(self.words.word(place.position)).max(8) as u64;
-            place = Place { position: place.position + bytes, seq: place.seq + 1 };
+            place = place.after(length(self.words.word(place.position)).max(8));
         }
         place
     }
 
     /// `ts_out` of the record at `place`, ns.
     pub(super) fn ts_out(&self, place: Place) -> u64 {
-        let bytes = length(self.words.word(place.position)).max(8) as u64;
-        u64::from_le(self.words.word(place.position + bytes - 8))
+        self.ts_out_before(place.after(length(self.words.word(place.position)).max(8)))
+    }
+
+    /// `ts_out` of the record before `place`, ns.
+    #[inline]
+    pub(super) fn ts_out_before(&self, place: Place) -> u64 {
+        u64::from_le(self.words.word(place.position.wrapping_sub(8)))
     }
 }

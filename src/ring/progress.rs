@@ -162,7 +162,7 @@ mod tests {
         let mut reader = ring.reader();
         let mut bare = [0; 80];
         bare[0] = 20;
-        writer.publish(88, std::iter::once(&bare[..]), 1);
+        writer.publish(&bare, 1);
         let all = Progresses::new(2);
         all.of(0).advance(&reader, 70);
         let _ = reader.read(&mut Segment::new(RECORD_MAX));

@@ -22,9 +22,11 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// `bytes` of them, a power of two, touched so that no page is missing later.
-    pub(super) fn new(bytes: usize) -> Result<Self, RingError> {
+    /// `bytes` of them, a power of two, touched so that no page is missing later. In the last one,
+    /// as if a record ended there, is the `ts_out` of what came before.
+    pub(super) fn new(bytes: usize, ts_out: u64) -> Result<Self, RingError> {
         let words = filled(bytes / 8, || AtomicU64::new(0))?;
+        words[words.len() - 1].store(ts_out.to_le(), Relaxed);
         Ok(Self { mask: words.len() - 1, words })
     }
 
@@ -47,7 +49,7 @@ impl Words {
 
     /// Stores a bare record at `position`, with `ts_out` appended and counted in its header. The
     /// record's header and length have been checked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn store(&self, position: u64, bare: &[u8], ts_out: u64) {
         let (bare, _) = bare.as_chunks::<8>();
         let at = self.index(position);
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_with_ts_out_wherever_the_array_ends() {
-        let words = Words::new(256).unwrap();
+        let words = Words::new(256, 0).unwrap();
         let mut bare: Vec<u8> = (0..120).collect();
         bare[0] = 30;
         for position in (0..512).step_by(8) {

@@ -1,9 +1,11 @@
 //! The one writer: claims room for a batch, fills it, commits it, wakes who sleeps.
 //!
-//! What is rare is kept out of line. A store waits behind that of the last commit while a reader
-//! holds the line of it, and what the writer stores meanwhile, its own stack included, fills the
-//! few dozen places that the processor has for stores that wait: the fewer each commit needs, the
-//! more commits are on their way at once.
+//! A commit stores as few words as it can. A store waits behind that of the last commit while a
+//! reader holds the line of it, and whatever the writer stores meanwhile, its own stack included,
+//! fills the few dozen places that the processor has for stores that wait: the fewer a commit needs,
+//! the more commits are on their way at once. So what is rare is out of line, `ts_out` is looked up
+//! where the last record has it, and one record alone has a way of its own, without a loop. Nor is
+//! the end of the last commit loaded from where readers look for it: that load would wait as well.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -16,29 +18,22 @@ use crate::limits::{BLOCK_BYTES, CLAIM_BYTES, RECORD_MAX, RECORD_MIN};
 /// Publishes records. There is one to a ring, and it never waits.
 pub struct Writer {
     shared: Arc<Shared>,
-    end: End,
-    /// As stored in the ring: where the next record goes, or some bytes ahead of it.
-    claim: u64,
-    /// Bytes of one batch at most.
-    batch_max: u64,
-    ts_out: u64,
-    /// Are there readers to be woken?
-    wakes: bool,
-}
-
-/// Where the records end.
-#[derive(Clone, Copy)]
-struct End {
     /// Where the next record goes.
     next: Place,
     /// Where the first block begins of which no start has been noted.
     block: u64,
+    /// As stored in the ring: where the next record goes, or some bytes ahead of it.
+    claim: u64,
+    /// Bytes of one batch at most.
+    batch_max: u64,
+    /// Are there readers to be woken?
+    wakes: bool,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, ts_out: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         let (next, batch_max) = (shared.first(), shared.batch_max());
-        Self { shared, end: End { next, block: 0 }, claim: 0, batch_max, ts_out, wakes: true }
+        Self { shared, next, block: 0, claim: 0, batch_max, wakes: true }
     }
 
     /// Wakes nobody from now on, and saves the fence that finding sleepers takes: two thirds of
@@ -51,41 +46,60 @@ impl Writer {
         self.wakes = false;
     }
 
-    /// Publishes bare records in one commit, each with `ts_out` (ns) appended, and returns the
-    /// number of the newest. `bytes` is what they take so, or more. A `ts_out` before the last one
-    /// counts as the last one (invariant 4).
+    /// Publishes a bare record with `ts_out` (ns) appended, and returns its number. A `ts_out`
+    /// before the last one counts as the last one (invariant 4).
+    ///
+    /// # Panics
+    /// Where it is no record: readers' safety rests on it. Nothing is committed then.
+    // Where the caller knows the length, so do the checks.
+    #[inline(always)]
+    pub fn publish(&mut self, bare: &[u8], ts_out: u64) -> u64 {
+        let bytes = published(bare);
+        let ts_out = self.begin(bytes, ts_out);
+        self.shared.words.store(self.next.position, bare, ts_out);
+        if self.next.position >= self.block {
+            self.block = self.note(self.next);
+        }
+        self.commit(self.next.after(bytes))
+    }
+
+    /// Publishes bare records in one commit, each like [`Writer::publish`], and returns the number
+    /// of the newest. `bytes` is what they take with their `ts_out`, or more.
     ///
     /// # Panics
     /// Where `bytes` is above [`Writer::batch_max`], the records take more than that, or one is no
-    /// record: readers' safety rests on it. Nothing is committed then.
-    // Else its callers pass records through memory: twice as many stores for one alone.
-    #[inline(always)]
-    pub fn publish<'a>(
+    /// record. Nothing is committed then.
+    #[inline(never)]
+    pub fn publish_batch<'a>(
         &mut self,
         bytes: usize,
         records: impl Iterator<Item = &'a [u8]>,
         ts_out: u64,
     ) -> u64 {
-        let limit = self.end.next.position + bytes as u64;
+        let ts_out = self.begin(bytes, ts_out);
+        let (mut next, mut block, mut left) = (self.next, self.block, bytes);
+        for bare in records {
+            let bytes = published(bare);
+            assert!(bytes <= left, "the batch takes more bytes than were claimed");
+            self.shared.words.store(next.position, bare, ts_out);
+            if next.position >= block {
+                block = self.note(next);
+            }
+            left -= bytes;
+            next = next.after(bytes);
+        }
+        self.block = block;
+        self.commit(next)
+    }
+
+    /// Claims room, where there is not enough yet, and returns the `ts_out` of what goes there.
+    #[inline(always)]
+    fn begin(&mut self, bytes: usize, ts_out: u64) -> u64 {
+        let limit = self.next.position + bytes as u64;
         if limit > self.claim {
             self.claim(limit);
         }
-        self.ts_out = self.ts_out.max(ts_out);
-        let mut end = self.end;
-        for bare in records {
-            let (Place { position, seq }, published) = (end.next, bare.len() + 8);
-            assert!((RECORD_MIN..=RECORD_MAX).contains(&published), "a record of unknown length");
-            assert!(bare.len() % 8 == 0 && bare[0] as usize * 4 == bare.len(), "no DBN record");
-            let after = position + published as u64;
-            assert!(after <= limit, "the batch takes more bytes than were claimed");
-            self.shared.words.store(position, bare, self.ts_out);
-            if position >= end.block {
-                end.block = self.note(end.next);
-            }
-            end.next = Place { position: after, seq: seq + 1 };
-        }
-        self.commit(end);
-        self.newest()
+        ts_out.max(self.shared.ts_out_before(self.next))
     }
 
     /// Announces that words up to `limit` will be overwritten, before any of them is. Some more
@@ -93,7 +107,7 @@ impl Writer {
     /// hands with each commit. A batch within an earlier claim is not above the most there may be.
     #[cold]
     fn claim(&mut self, limit: u64) {
-        let (next, max) = (self.end.next.position, self.batch_max);
+        let (next, max) = (self.next.position, self.batch_max);
         let bytes = limit - next;
         assert!(bytes <= max, "a batch of {bytes} bytes: the ring takes {max} at once");
         self.claim = limit.max(next + max.min(CLAIM_BYTES));
@@ -108,26 +122,27 @@ impl Writer {
         (block_of(first.position) + 1) * BLOCK_BYTES
     }
 
-    /// Lets the readers see everything before `end`.
-    #[inline]
-    fn commit(&mut self, end: End) {
-        self.end = end;
-        self.shared.commit.store(end.next.position, Release);
+    /// Lets the readers see everything before `end`; the number of the newest record there.
+    #[inline(always)]
+    fn commit(&mut self, end: Place) -> u64 {
+        self.next = end;
+        self.shared.commit.store(end.position, Release);
         if self.wakes {
             self.shared.waits.notify();
         }
+        self.newest()
     }
 
     /// Number of the newest record; that of the last before the ring where there is none.
     #[inline]
     pub fn newest(&self) -> u64 {
-        self.end.next.seq - 1
+        self.next.seq - 1
     }
 
     /// Bytes committed since the start.
     #[inline]
     pub fn committed(&self) -> u64 {
-        self.end.next.position
+        self.next.position
     }
 
     /// Bytes of one batch at most.
@@ -135,4 +150,16 @@ impl Writer {
     pub fn batch_max(&self) -> usize {
         self.batch_max as usize
     }
+}
+
+/// Bytes of a bare record once it is published.
+///
+/// # Panics
+/// Where it is no record.
+#[inline(always)]
+fn published(bare: &[u8]) -> usize {
+    let bytes = bare.len() + 8;
+    assert!((RECORD_MIN..=RECORD_MAX).contains(&bytes), "a record of unknown length");
+    assert!(bare.len().is_multiple_of(8) && bare[0] as usize * 4 == bare.len(), "no DBN record");
+    bytes
 }

@@ -101,7 +101,7 @@ impl<E: Engine> Loopback<E> {
 
     /// Commits a batch of bare records.
     pub(crate) fn commit(&mut self, batch: &Batch) {
-        self.writer.publish(batch.bytes(), batch.iter(), self.now.unix);
+        self.writer.publish_batch(batch.bytes(), batch.iter(), self.now.unix);
     }
 
     /// A turn at `now`; how much was done.

@@ -61,9 +61,9 @@ mutant no_acquire_fence ring/records torn reader.rs 'self.shared.whole_from() > 
     'self.shared.claim.load(std::sync::atomic::Ordering::Relaxed)
         > at + self.shared.words.capacity()'
 mutant late_claim ring/records torn writer.rs 'self.claim(limit);' '' \
-    writer.rs 'self.commit(end);' 'self.claim(limit); self.commit(end);'
-mutant relaxed_commit ring/records torn writer.rs 'end.next.position, Release' \
-    'end.next.position, Relaxed'
+    writer.rs 'self.next = end;' 'self.claim(end.position); self.next = end;'
+mutant relaxed_commit ring/records torn writer.rs 'end.position, Release' \
+    'end.position, Relaxed'
 mutant two_words_too_trusting ring/records torn reader.rs 'whole_from() > at' \
     'whole_from() > at + 16'
 mutant oldest_not_checked ring/records torn place.rs \
@@ -71,10 +71,10 @@ mutant oldest_not_checked ring/records torn place.rs \
 mutant start_of_a_block_half_there ring/records 'torn\|progress' place.rs \
     '(self.whole_from() + margin).next_multiple_of(BLOCK_BYTES)' '(self.whole_from() + margin)'
 mutant start_noted_too_late ring/ 'torn\|maximum' writer.rs \
-    'self.shared.starts.note(first);' '' writer.rs 'self.end = end;' \
-    'let next = self.end.next; self.end = end;' writer.rs \
-    'commit.store(end.next.position, Release);' \
-    'commit.store(end.next.position, Release); self.shared.starts.note(next);'
+    'self.shared.starts.note(first);' '' writer.rs 'self.next = end;' \
+    'let next = self.next; self.next = end;' writer.rs \
+    'commit.store(end.position, Release);' \
+    'commit.store(end.position, Release); self.shared.starts.note(next);'
 mutant search_not_checked ring/a_reader_joins 'torn\|overflow\|left ==' place.rs \
     'self.whole_from() <= lowest' 'true'
 mutant position_before_its_queue progress/a_position 'without its queue' progress.rs \

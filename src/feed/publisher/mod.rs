@@ -454,8 +454,12 @@ impl Publisher {
 
 /// Publishes a batch and empties it.
 fn commit(writer: &mut Writer, batch: &mut Batch) {
-    if !batch.is_empty() {
-        writer.publish(batch.bytes(), batch.iter(), unix_now());
-        batch.clear();
+    if batch.is_empty() {
+        return;
     }
+    match batch.only() {
+        Some(record) => writer.publish(record, unix_now()),
+        None => writer.publish_batch(batch.bytes(), batch.iter(), unix_now()),
+    };
+    batch.clear();
 }

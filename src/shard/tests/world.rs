@@ -231,13 +231,13 @@ impl World {
         let new = Instrument { id, publisher, symbol, tick: None, lot: None, schemas: 0 };
         let named = mapping(publisher, id, &new.symbol, 1);
         self.directory.register(new).unwrap();
-        self.writer.publish(256, [bytes_of(&named)].into_iter(), self.now.unix);
+        self.writer.publish(bytes_of(&named), self.now.unix);
     }
 
     /// Publishes bare records of at most 120 bytes each in one commit.
     pub(super) fn publish(&mut self, records: &[Vec<u8>]) {
         let slices = records.iter().map(Vec::as_slice);
-        self.writer.publish(records.len() * 128, slices, self.now.unix);
+        self.writer.publish_batch(records.len() * 128, slices, self.now.unix);
     }
 }
 

@@ -146,7 +146,7 @@ impl World {
             let mut bare = record(seq);
             bare.truncate(bare.len() - 8);
             bare[0] -= 2;
-            self.writer.publish(128, std::iter::once(&bare[..]), 1000 * seq);
+            self.writer.publish(&bare, 1000 * seq);
         }
     }
 

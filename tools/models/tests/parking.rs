@@ -48,7 +48,7 @@ fn read_until(last: u64, mut reader: Reader, waits: &Arc<Waits>, id: usize, even
 
 fn publish(writer: &mut Writer, last: u64) {
     for seq in 1..=last {
-        writer.publish(16, [&record(seq, 2)[..]].into_iter(), ts_out(seq));
+        writer.publish(&record(seq, 2), ts_out(seq));
     }
 }
 

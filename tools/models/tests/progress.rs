@@ -12,7 +12,7 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 }
 
 fn publish(writer: &mut Writer, seq: u64) {
-    writer.publish(16, [&record(seq, 2)[..]].into_iter(), ts_out(seq));
+    writer.publish(&record(seq, 2), ts_out(seq));
 }
 
 /// Reads what there is, and says so; its unsent bytes are said to be as many as it has read.

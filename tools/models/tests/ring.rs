@@ -22,7 +22,7 @@ fn ring_of(words: usize) -> (Writer, Ring) {
 fn publish(writer: &mut Writer, seqs: std::ops::RangeInclusive<u64>, shape: Shape) {
     for seq in seqs {
         let bare = record(seq, shape(seq));
-        assert_eq!(writer.publish(shape(seq) * 8, [&bare[..]].into_iter(), ts_out(seq)), seq);
+        assert_eq!(writer.publish(&bare, ts_out(seq)), seq);
     }
 }
 
@@ -92,7 +92,7 @@ fn a_batch_is_seen_whole_or_not_at_all() {
         publish(&mut writer, 1..=3, |_| 2);
         let beside = thread::spawn(move || {
             let (four, five) = (record(4, 2), record(5, 2));
-            writer.publish(32, [&four[..], &five[..]].into_iter(), ts_out(4));
+            writer.publish_batch(32, [&four[..], &five[..]].into_iter(), ts_out(4));
         });
         let mut segment = Segment::new(64);
         let _ = reader.read(&mut segment);
