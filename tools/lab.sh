@@ -24,3 +24,4 @@ crate peers
 python3 -m compileall -q tools/compare
 tools/compare.sh --selftest
 timeout 600 tools/compare.sh --quick --dev --results "$results" "$@"
+timeout 600 tools/ring.sh --dev --rounds 1 --only '^48/(broadtape|rtrb)/1$' --results "$results"
