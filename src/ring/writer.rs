@@ -2,10 +2,11 @@
 //!
 //! A commit stores as few words as it can. A store waits behind that of the last commit while a
 //! reader holds the line of it, and whatever the writer stores meanwhile, its own stack included,
-//! fills the few dozen places that the processor has for stores that wait: the fewer a commit needs,
-//! the more commits are on their way at once. So what is rare is out of line, `ts_out` is looked up
-//! where the last record has it, and one record alone has a way of its own, without a loop. Nor is
-//! the end of the last commit loaded from where readers look for it: that load would wait as well.
+//! fills the few dozen places that the processor has for stores that wait: the fewer a commit
+//! needs, the more commits are on their way at once. So what is rare is out of line, `ts_out` is
+//! looked up where the last record has it, and one record alone has a way of its own, without a
+//! loop. Nor is the end of the last commit loaded from where readers look for it: that load would
+//! wait as well.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};

@@ -38,7 +38,8 @@ def benchmark(place):
 
 def listed(program, only):
     """The cases: (bytes, queue, batch)."""
-    done = subprocess.run([program, "--bench", "--list"], capture_output=True, text=True, check=True)
+    words = [program, "--bench", "--list"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     cases = re.findall(r"^ring/(\S+)/(\S+)/(\d+): benchmark$", done.stdout, re.MULTILINE)
     return [case for case in cases if only.search("/".join(case))]
 
@@ -66,7 +67,8 @@ def measure(program, cases, rounds):
 def table(runs):
     """Medians, spreads, and what ours takes of each other's, as Markdown."""
     lines = [
-        "| bytes, readers | batch | queue | ns a record | broadtape ÷ it |", "|---|--:|---|--:|--:|"
+        "| bytes, readers | batch | queue | ns a record | broadtape ÷ it |",
+        "|---|--:|---|--:|--:|",
     ]
     kinds = dict.fromkeys((run["bytes"], run["batch"], run["queue"]) for run in runs)
     took = {(r["bytes"], r["batch"], r["queue"], r["round"]): r["ns"] for r in runs}
@@ -99,7 +101,7 @@ def main():
     """Measures and writes."""
     form = argparse.ArgumentParser(prog="tools/ring.sh", description=__doc__.splitlines()[0])
     form.add_argument("--rounds", type=int, default=9)
-    form.add_argument("--only", type=_pattern, default="", help="a pattern of BYTES/QUEUE/BATCH [all]")
+    form.add_argument("--only", type=_pattern, default="", help="like BYTES/QUEUE/BATCH [all]")
     form.add_argument("--results", default=None, help="folder to write [a temporary one]")
     form.add_argument("--dev", action="store_true", help="build as for the tests")
     asked = form.parse_args()
