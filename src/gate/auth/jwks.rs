@@ -4,31 +4,33 @@ use aws_lc_rs::rsa::{PublicEncryptingKey, PublicKeyComponents};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, KeyOperations, PublicKeyUse,
-    RSAKeyParameters, ThumbprintHash,
+    AlgorithmParameters, EllipticCurve, Jwk, RSAKeyParameters, ThumbprintHash,
 };
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
-use super::keys::{ALGORITHMS, Key, algorithm, check_name, long_enough, parses, seal};
+use super::keys::{Key, algorithm, check_name, long_enough, parses, seal};
 
 /// Bytes of the exponent of an RSA key: with a longer one nothing is verified.
 const EXPONENT_BYTES: usize = 4;
 
-/// What a key set must not hold: what only who signs has.
+/// A set before its keys are taken for what they say they are.
 #[derive(Deserialize)]
-struct Exposed {
-    keys: Vec<Private>,
+struct Set {
+    keys: Vec<Value>,
 }
 
-#[derive(Deserialize)]
-struct Private {
-    /// The private part of a key of any kind.
-    d: Option<IgnoredAny>,
+/// Why a key is left out.
+enum LeftOut {
+    /// It says that it is for something else than signatures.
+    Other,
+    /// Its `kty`, `crv` or `alg` is none of ours (RFC 7517, section 5, has such keys ignored).
+    Unknown,
 }
 
-/// The keys of a set, with their ids; those for something else than signatures are left out.
+/// The keys of a set, with their ids. Those for something else than signatures, and those of kinds
+/// that are not known, are left out, counted.
 ///
 /// # Errors
 /// The first key that is wrong, and what is wrong with it.
@@ -36,30 +38,61 @@ pub(super) fn read(text: &str) -> Result<Vec<(String, Key)>, String> {
     let place = |error: serde_json::Error| {
         format!("no key set: line {}, column {}", error.line(), error.column())
     };
-    let set: JwkSet = serde_json::from_str(text).map_err(place)?;
-    let exposed: Exposed = serde_json::from_str(text).map_err(place)?;
-    if let Some(n) = exposed.keys.iter().position(|key| key.d.is_some()) {
+    let set: Set = serde_json::from_str(text).map_err(place)?;
+    // What only who signs has, in a key of any kind.
+    let is_private = |key: &Value| key.get("d").is_some_and(|part| !part.is_null());
+    if let Some(n) = set.keys.iter().position(is_private) {
         return Err(format!("keys[{n}] is a private key: only its public part belongs here"));
     }
-    let mut keys = Vec::new();
-    for (n, jwk) in set.keys.iter().enumerate().filter(|(_, jwk)| is_for_signatures(jwk)) {
-        let kid = jwk.common.key_id.clone().ok_or_else(|| format!("keys[{n}] has no kid"))?;
-        check_name(&kid).map_err(|reason| format!("keys[{n}]: {reason}"))?;
-        let key = of_jwk(jwk).map_err(|reason| format!("key {kid:?}: {reason}"))?;
-        keys.push((kid, key));
+    let (mut keys, mut other, mut unknown) = (Vec::new(), 0, 0);
+    for (n, key) in set.keys.into_iter().enumerate() {
+        match left_out(&key) {
+            Some(LeftOut::Other) => other += 1,
+            Some(LeftOut::Unknown) => unknown += 1,
+            None => keys.push(named(key).map_err(|reason| format!("keys[{n}]{reason}"))?),
+        }
     }
-    let left_out = set.keys.len() - keys.len();
-    if left_out > 0 {
-        tracing::info!(left_out, "keys of the set that are not for verifying signatures");
+    if other > 0 {
+        tracing::info!(left_out = other, "keys of the set that are not for verifying signatures");
+    }
+    if unknown > 0 {
+        tracing::warn!(
+            left_out = unknown,
+            "keys of the set whose kty, crv or alg is not known: no token of theirs is taken"
+        );
     }
     Ok(keys)
 }
 
-/// May signatures be verified with it, by what it says of itself?
-fn is_for_signatures(jwk: &Jwk) -> bool {
-    let (said, operations) = (&jwk.common.public_key_use, &jwk.common.key_operations);
-    said.as_ref().is_none_or(|said| *said == PublicKeyUse::Signature)
-        && operations.as_ref().is_none_or(|all| all.contains(&KeyOperations::Verify))
+/// Is it none to verify signatures with, by what it says of itself?
+fn left_out(key: &Value) -> Option<LeftOut> {
+    let text = |name: &str| key.get(name).and_then(Value::as_str);
+    let operations = key.get("key_ops").and_then(Value::as_array);
+    if text("use").is_some_and(|said| said != "sig")
+        || operations.is_some_and(|all| all.iter().all(|one| one != "verify"))
+    {
+        return Some(LeftOut::Other);
+    }
+    let is_known = match text("kty") {
+        Some("EC") => text("crv").is_none_or(|curve| ["P-256", "P-384"].contains(&curve)),
+        Some("OKP") => text("crv").is_none_or(|curve| curve == "Ed25519"),
+        kind => kind.is_none_or(|kind| ["RSA", "oct"].contains(&kind)),
+    };
+    let has_known_algorithm = text("alg").is_none_or(|name| algorithm(name).is_ok());
+    (!is_known || !has_known_algorithm).then_some(LeftOut::Unknown)
+}
+
+/// A key with its id.
+fn named(key: Value) -> Result<(String, Key), String> {
+    // What serde says may repeat the key. Where a member is missing it makes an `Other` of the key.
+    let jwk: Option<Jwk> = serde_json::from_value(key).ok();
+    let jwk = jwk
+        .filter(|jwk| !matches!(jwk.algorithm, AlgorithmParameters::Other(_)))
+        .ok_or(": a member that its kty needs is missing, or one is of another type")?;
+    let kid = jwk.common.key_id.clone().ok_or(" has no kid")?;
+    check_name(&kid).map_err(|reason| format!(": {reason}"))?;
+    let key = of_jwk(&jwk).map_err(|reason| format!(", {kid:?}: {reason}"))?;
+    Ok((kid, key))
 }
 
 fn of_jwk(jwk: &Jwk) -> Result<Key, String> {
@@ -80,17 +113,12 @@ fn of_jwk(jwk: &Jwk) -> Result<Key, String> {
 
 /// The one that it states, or that its curve implies.
 fn algorithm_of(jwk: &Jwk) -> Result<Algorithm, String> {
-    let stated = match jwk.common.key_algorithm {
-        Some(KeyAlgorithm::UNKNOWN_ALGORITHM) => {
-            return Err(format!("its alg is not known: there are {ALGORITHMS}"));
-        }
-        stated => stated.map(|name| algorithm(&name.to_string())).transpose()?,
-    };
+    let stated = jwk.common.key_algorithm.map(|name| algorithm(&name.to_string())).transpose()?;
     let implied = match &jwk.algorithm {
         AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
             EllipticCurve::P256 => Some(Algorithm::ES256),
             EllipticCurve::P384 => Some(Algorithm::ES384),
-            _ => return Err("its curve is not known: there are P-256 and P-384".to_owned()),
+            _ => return Err("its curve is not that of its kty".to_owned()),
         },
         AlgorithmParameters::OctetKeyPair(_) => Some(Algorithm::EdDSA),
         _ => None,
@@ -127,7 +155,7 @@ fn is_sound(key: &RSAKeyParameters) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -182,7 +210,9 @@ mod tests {
             (json!({"e": modulus(5)}), "its e is longer than 4 bytes"),
             (json!({"alg": null}), "its alg is missing"),
             (json!({"alg": "HS256"}), "its alg is not of its kty"),
-            (json!({"alg": "ES521"}), "its alg is not known: there are HS256"),
+            (json!({"n": null}), "a member that its kty needs is missing"),
+            (json!({"kty": null}), "a member that its kty needs is missing"),
+            (json!({"use": 5}), "or one is of another type"),
         ] {
             let said = read_one(&with(rsa(), change.clone())).unwrap_err();
             assert!(said.contains(says) && said.len() < 200, "{change}: {said}");
@@ -209,6 +239,25 @@ mod tests {
         ] {
             assert_eq!(read_one(&with(rsa(), change.clone())), Ok(count), "{change}");
         }
+    }
+
+    #[test]
+    fn keys_of_kinds_that_are_not_known_are_left_out() {
+        let ec = |curve: &str| json!({"kty": "EC", "crv": curve, "kid": "y", "x": "AA", "y": "AA"});
+        for key in [
+            ec("P-521"),
+            ec("secp256k1"),
+            with(ed(), json!({"crv": "X25519"})),
+            with(ed(), json!({"crv": "Ed448"})),
+            json!({"kty": "AKP", "kid": "y", "alg": "ML-DSA-44", "pub": "AA"}),
+            with(rsa(), json!({"alg": "ES521"})),
+            with(rsa(), json!({"alg": "RSA-OAEP-256"})),
+        ] {
+            let beside = read(&json!({ "keys": [key, ed()] }).to_string());
+            assert_eq!(beside.map(|keys| keys.len()), Ok(1), "{key}");
+        }
+        let said = read_one(&ec("P-256")).unwrap_err();
+        assert!(said.starts_with("keys[0], \"y\": "), "{said}");
     }
 
     #[test]
