@@ -8,7 +8,7 @@ from place import Usage
 
 
 def run(what, command, **options):
-    """Runs a build step; Usage where it fails, with its last lines."""
+    """Runs a build step; what it printed. Usage where it fails, with its last lines."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     except OSError as error:
@@ -16,6 +16,7 @@ def run(what, command, **options):
     if done.returncode:
         end = "\n    ".join(done.stderr.strip().splitlines()[-15:])
         raise Usage(f"{what} failed ({' '.join(command)}):\n    {end}")
+    return done.stdout
 
 
 def cargo(place, manifest, target, *flags):

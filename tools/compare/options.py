@@ -1,8 +1,9 @@
 """The command line: as typed, then checked."""
 
 import argparse
+import tempfile
 
-from place import Usage
+from place import Place, Usage
 from shape import parse_all
 
 PEERS = ("floor-send,floor-uring,floor-48-bytes,broadtape-epoll,broadtape-uring,tungstenite,"
@@ -50,6 +51,19 @@ def parser():
     form.add_argument("--no-build", action="store_true", help="take what was built before")
     form.add_argument("--selftest", action="store_true", help="test the statistics and charts")
     return form
+
+
+def in_rounds(form, name, rounds):
+    """What was asked of a tool that measures in rounds, so many if it is not said, and where its
+    results go."""
+    form.add_argument("--rounds", type=int, default=rounds)
+    form.add_argument("--results", default=None, help="folder to write [a temporary one]")
+    form.add_argument("--dev", action="store_true", help="build as for the tests")
+    asked = form.parse_args()
+    if asked.rounds < 1:
+        form.error("--rounds has to be 1 or more")
+    results = asked.results or tempfile.mkdtemp(prefix=f"broadtape-{name}-")
+    return asked, Place(results, profile="dev" if asked.dev else "release")
 
 
 def positive(kind):

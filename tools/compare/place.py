@@ -1,6 +1,8 @@
 """Where things are: the tree, what was built, the logs of a run, the two cores."""
 
+import json
 import os
+import sys
 
 
 class Usage(Exception):
@@ -24,6 +26,21 @@ class Place:
         """Makes the folders of the results."""
         os.makedirs(self.raw, exist_ok=True)
         os.makedirs(self.logs, exist_ok=True)
+
+    def keep(self, runs):
+        """Writes and says each run as it ends; all of them."""
+        kept = []
+        with open(os.path.join(self.results, "runs.jsonl"), "w", encoding="utf-8") as out:
+            for run in runs:
+                kept.append(run)
+                out.write(json.dumps(run) + "\n")
+                print(json.dumps(run), file=sys.stderr, flush=True)
+        return kept
+
+    def write(self, name, text):
+        """Writes a file of the results."""
+        with open(os.path.join(self.results, name), "w", encoding="utf-8") as file:
+            file.write(text)
 
     def unroot(self):
         """Paths in the results are from the tree's root: where that stands is nobody's business."""

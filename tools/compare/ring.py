@@ -13,12 +13,13 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 
 import build
 import machine
-from figures import spread
-from place import Place, Usage
+from figures import of_peer, ratios
+from options import in_rounds
+from place import Usage
+from report import times
 
 _OURS = "broadtape"
 _TURN = ["--noplot", "--warm-up-time", "0.1", "--measurement-time", "0.4", "--nresamples", "1000"]
@@ -30,10 +31,11 @@ def benchmark(place):
     command = ["cargo", "bench", "--locked", "--bench", "ring", "--no-run"]
     command += ["--profile", "bench" if place.profile == "release" else place.profile]
     command += ["--message-format", "json", "--target-dir", place.target("")]
-    build.run("building the benchmark", command, cwd=place.root)
-    listed = subprocess.run(command, cwd=place.root, capture_output=True, text=True, check=True)
-    programs = [json.loads(line).get("executable") for line in listed.stdout.splitlines()]
-    return next(program for program in programs if program)
+    said = build.run("building the benchmark", command, cwd=place.root)
+    built = (json.loads(line) for line in said.splitlines())
+    # Programs that tests need are built and named as well.
+    benches = (one for one in built if one.get("target", {}).get("kind") == ["bench"])
+    return next(benches)["executable"]
 
 
 def listed(program, only):
@@ -70,16 +72,16 @@ def table(runs):
         "| bytes, readers | batch | queue | ns a record | broadtape ÷ it |",
         "|---|--:|---|--:|--:|",
     ]
-    kinds = dict.fromkeys((run["bytes"], run["batch"], run["queue"]) for run in runs)
-    took = {(r["bytes"], r["batch"], r["queue"], r["round"]): r["ns"] for r in runs}
-    rounds = sorted({run["round"] for run in runs})
-    for size, batch, queue in kinds:
-        mine = spread(took.get((size, batch, queue, number)) for number in rounds)
-        pairs = [(took.get((size, batch, _OURS, n)), took.get((size, batch, queue, n)))
-                 for n in rounds]
-        ratio = spread(ours / its for ours, its in pairs if ours and its)
-        beside = "–" if queue == _OURS or not ratio else _shown(ratio, 2)
-        lines.append(f"| {size} | {batch} | {queue} | {_shown(mine, 1)} | {beside} |")
+    by_shape = [
+        {"shape": (run["bytes"], run["batch"]), "peer": run["queue"], "rejected": [], **run}
+        for run in runs
+    ]
+    for shape, queue in dict.fromkeys((run["shape"], run["peer"]) for run in by_shape):
+        ns = of_peer(by_shape, queue, shape, "ns")
+        beside = None if queue == _OURS else ratios(by_shape, _OURS, queue, shape, "ns")
+        size, batch = shape
+        took = f"{ns.median:.1f} ({ns.least:.1f}…{ns.most:.1f})"
+        lines.append(f"| {size} | {batch} | {queue} | {took} | {times(beside)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -91,40 +93,20 @@ def _pattern(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no pattern: {error}") from error
 
 
-def _shown(figure, digits):
-    """A median with its spread."""
-    return (f"{figure.median:.{digits}f} "
-            f"({figure.least:.{digits}f}…{figure.most:.{digits}f})")
-
-
 def main():
     """Measures and writes."""
     form = argparse.ArgumentParser(prog="tools/ring.sh", description=__doc__.splitlines()[0])
-    form.add_argument("--rounds", type=int, default=9)
     form.add_argument("--only", type=_pattern, default="", help="like BYTES/QUEUE/BATCH [all]")
-    form.add_argument("--results", default=None, help="folder to write [a temporary one]")
-    form.add_argument("--dev", action="store_true", help="build as for the tests")
-    asked = form.parse_args()
-    if asked.rounds < 1:
-        form.error("--rounds has to be 1 or more")
-    results = asked.results or tempfile.mkdtemp(prefix="broadtape-ring-")
-    place = Place(results, profile="dev" if asked.dev else "release")
+    asked, place = in_rounds(form, "ring", 9)
     os.makedirs(place.results, exist_ok=True)
     program = benchmark(place)
     cases = listed(program, asked.only)
     if not cases:
         raise Usage(f"no case of the benchmark is like {asked.only.pattern}")
-    runs = []
-    with open(os.path.join(place.results, "runs.jsonl"), "w", encoding="utf-8") as out:
-        for run in measure(program, cases, asked.rounds):
-            runs.append(run)
-            out.write(json.dumps(run) + "\n")
-            print(json.dumps(run), file=sys.stderr, flush=True)
-    with open(os.path.join(place.results, "machine.json"), "w", encoding="utf-8") as file:
-        json.dump(machine.describe(place, [], sys.argv[1:]), file, indent=1)
-    with open(os.path.join(place.results, "table.md"), "w", encoding="utf-8") as file:
-        file.write(table(runs))
-    print(table(runs))
+    found = table(place.keep(measure(program, cases, asked.rounds)))
+    place.write("machine.json", json.dumps(machine.describe(place, [], sys.argv[1:]), indent=1))
+    place.write("table.md", found)
+    print(found)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,11 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 import time
 
 import build
-from options import seconds
+from options import in_rounds, seconds
 from peers import Broadtape
-from place import Place
 from process import Failed, Process, stop_all
 from shape import Shape
 
@@ -171,30 +169,17 @@ def table(runs):
 def main():
     """Measures and writes."""
     form = argparse.ArgumentParser(prog="tools/storm.sh", description=__doc__.splitlines()[0])
-    form.add_argument("--rounds", type=int, default=5)
     form.add_argument("--seconds", type=seconds, default=3.0, help="of one measurement [3s]")
     form.add_argument("--rate", type=int, default=20_000, help="connects a second, tried [20000]")
-    form.add_argument("--results", default=None, help="folder to write [a temporary one]")
-    form.add_argument("--dev", action="store_true", help="build as for the tests")
-    asked = form.parse_args()
-    if asked.rounds < 1:
-        form.error("--rounds has to be 1 or more")
-    results = asked.results or tempfile.mkdtemp(prefix="broadtape-storm-")
-    place = Place(results, profile="dev" if asked.dev else "release")
+    asked, place = in_rounds(form, "storm", 5)
     place.make()
     build.build(place, ["broadtape-epoll"])
     if len(place.mask) < 3:
         print("two cores: the clients are on the gate's, where it has one of its own",
               file=sys.stderr)
-    runs = []
-    with open(os.path.join(place.results, "runs.jsonl"), "w", encoding="utf-8") as out:
-        for run in measure(place, asked):
-            runs.append(run)
-            out.write(json.dumps(run) + "\n")
-            print(json.dumps(run), file=sys.stderr, flush=True)
-    with open(os.path.join(place.results, "table.md"), "w", encoding="utf-8") as file:
-        file.write(table(runs))
-    print(table(runs))
+    found = table(place.keep(measure(place, asked)))
+    place.write("table.md", found)
+    print(found)
 
 
 if __name__ == "__main__":
