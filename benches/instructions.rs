@@ -32,18 +32,22 @@ const RECORDS: u64 = 100;
 
 /// Fails above a tenth more than `counted` instructions.
 fn at_most(counted: u64) -> LibraryBenchmarkConfig {
-    let mut config = LibraryBenchmarkConfig::default();
-    let limit = counted + counted / 10;
-    config.tool(Callgrind::default().hard_limits([(EventKind::Ir, limit)]));
-    config
+    bounded(&mut Callgrind::default(), [(EventKind::Ir, counted)])
 }
 
 /// The same with stores.
 fn at_most_with_stores(counted: u64, stores: u64) -> LibraryBenchmarkConfig {
-    let limits = [(EventKind::Ir, counted), (EventKind::Dw, stores)];
-    let limits = limits.map(|(kind, counted)| (kind, counted + counted / 10));
+    let counted = [(EventKind::Ir, counted), (EventKind::Dw, stores)];
+    bounded(&mut Callgrind::with_args(["--cache-sim=yes"]), counted)
+}
+
+fn bounded<const N: usize>(
+    tool: &mut Callgrind,
+    counted: [(EventKind, u64); N],
+) -> LibraryBenchmarkConfig {
+    let limits = counted.map(|(kind, counted)| (kind, counted + counted / 10));
     let mut config = LibraryBenchmarkConfig::default();
-    config.tool(Callgrind::with_args(["--cache-sim=yes"]).hard_limits(limits));
+    config.tool(&mut *tool.hard_limits(limits));
     config
 }
 
