@@ -195,7 +195,7 @@ pub(super) fn parses(algorithm: Algorithm, der: &[u8]) -> Result<(), String> {
 }
 
 /// Their names.
-pub(super) const ALGORITHMS: &str = "HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, \
+const ALGORITHMS: &str = "HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, \
     PS512, ES256, ES384, EdDSA";
 
 /// The algorithm of this name.
