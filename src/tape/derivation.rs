@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::workshop::Seat;
 use super::{Cursor, Tape, TapeError};
 use crate::book::Faults;
 use crate::clock::UnixNanos;
@@ -36,8 +35,6 @@ pub struct Plan {
     pub end: UnixNanos,
     /// Of these instruments; the others do not count.
     pub chosen: Chosen,
-    /// Who derives it.
-    pub seat: Seat,
 }
 
 impl Plan {

@@ -20,7 +20,7 @@ use super::desk::{Found, Full, Reply};
 use crate::clock::UnixNanos;
 use crate::limits::{BOOK_ORDERS_MAX, DERIVATIONS_MAX, DERIVED_IDLE, DESK_QUEUE};
 
-/// A place for one derivation: there are so many of them.
+/// A place for one derivation, of who reads it: there are so many of them.
 pub struct Seat(Arc<AtomicUsize>);
 
 impl Drop for Seat {

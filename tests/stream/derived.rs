@@ -349,6 +349,11 @@ async fn only_so_many_derive_at_once_and_who_leaves_makes_room() {
     assert_eq!(refused, (429, "too_many_requests".to_owned()));
     late.granted("replay", wish(&["mbo"], json!({"speed": 0.01}))).await;
     late.granted("stop", json!({})).await;
+    // Its room is there at once, even while a piece is being derived for it.
+    for client in &mut clients {
+        client.granted("stop", json!({})).await;
+        client.granted("replay", slow.clone()).await;
+    }
     clients[0].granted("stop", json!({})).await;
     let right = world.exported(&["mbp-1"], &[]);
     let (_, records, _) = whole(&mut late, wish(&["mbp-1"], json!({}))).await;

@@ -8,7 +8,7 @@ use crate::limits::DERIVATIONS_MAX;
 use crate::shard::catalog::Catalog;
 use crate::shard::interest::Interest;
 use crate::tape::desk::{Contents, Desk};
-use crate::tape::workshop::Plan;
+use crate::tape::workshop::{Plan, Seat};
 use crate::wire::error::{ControlError, ErrorCode};
 use crate::wire::instrument::schemas_of;
 use crate::wire::replay::Replay;
@@ -52,6 +52,8 @@ pub(super) struct Derived {
     pub(super) plan: Arc<Plan>,
     /// All of it has been handed over.
     pub(super) over: bool,
+    /// Not the plan's, which the workshop may hold for a piece longer.
+    _seat: Seat,
 }
 
 impl Derived {
@@ -78,9 +80,8 @@ impl Derived {
             wanted,
             end: wish.end,
             chosen: Box::new(chosen),
-            seat,
         };
-        Ok(Self { plan: Arc::new(plan), over: false })
+        Ok(Self { plan: Arc::new(plan), over: false, _seat: seat })
     }
 }
 

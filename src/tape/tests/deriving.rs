@@ -26,7 +26,7 @@ fn tape(folder: &Path, orders: u64) {
     tape.finish().unwrap();
 }
 
-fn plan(folder: &Path, last_seq: u64, workshop: &Workshop) -> Arc<Plan> {
+fn plan(folder: &Path, last_seq: u64) -> Arc<Plan> {
     Arc::new(Plan {
         tape: Arc::new(folder.to_owned()),
         last_seq,
@@ -34,7 +34,6 @@ fn plan(folder: &Path, last_seq: u64, workshop: &Workshop) -> Arc<Plan> {
         wanted: bit(Schema::Mbp1),
         end: u64::MAX,
         chosen: Box::new(|_| true),
-        seat: workshop.seat().unwrap(),
     })
 }
 
@@ -57,8 +56,7 @@ fn times(plan: &Arc<Plan>, mut from: Option<u64>, workshop: &Workshop) -> Vec<u6
 fn books_grow_within_the_room_that_they_are_given() {
     let folder = tempfile::tempdir().unwrap();
     tape(folder.path(), 500);
-    let workshop = Workshop::start().unwrap();
-    let plan = plan(folder.path(), 500, &workshop);
+    let plan = plan(folder.path(), 500);
     let mut derivation = Derivation::begin(&plan).unwrap();
     derivation.advance(&plan, 0, 1_000).unwrap();
     assert!(derivation.is_over());
@@ -75,7 +73,7 @@ fn from_any_time_forth_and_back_comes_what_is_from_there_on() {
     let orders = 70_000;
     tape(folder.path(), orders);
     let workshop = Workshop::start().unwrap();
-    let plan = plan(folder.path(), orders - 7, &workshop);
+    let plan = plan(folder.path(), orders - 7);
     for from in [0, 60_000, 68_000, 5, 69_992, 40_000] {
         let right = (from.max(1)..=orders - 7).map(|n| 1_000 * n);
         assert!(right.eq(times(&plan, Some(1_000 * from), &workshop)), "from {from}");
@@ -83,22 +81,27 @@ fn from_any_time_forth_and_back_comes_what_is_from_there_on() {
 }
 
 #[test]
-fn seats_are_given_back_and_who_asks_anew_is_answered() {
+fn who_asks_anew_is_answered_and_who_is_gone_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     tape(folder.path(), 70_000);
     let workshop = Workshop::start().unwrap();
-    let mut plans: Vec<_> =
-        (0..DERIVATIONS_MAX).map(|_| plan(folder.path(), 70_000, &workshop)).collect();
-    assert!(workshop.seat().is_none());
+    let mut plans: Vec<_> = (0..DERIVATIONS_MAX).map(|_| plan(folder.path(), 70_000)).collect();
     for plan in &plans {
         // Nobody waits for this one any more once the next is asked.
         workshop.ask(plan, Some(69_000_000), Box::new(drop)).unwrap();
     }
     let kept = plans.pop().unwrap();
-    // Those that are dropped while they are worked on are given up.
+    let gone: Vec<_> = plans.iter().map(Arc::downgrade).collect();
     drop(plans);
     assert_eq!(times(&kept, Some(69_999_000), &workshop), [69_999_000, 70_000_000]);
-    while workshop.seat().is_none() {
-        std::thread::yield_now();
-    }
+    assert!(gone.iter().all(|plan| plan.strong_count() == 0));
+}
+
+#[test]
+fn there_are_so_many_seats_and_one_that_is_left_is_free() {
+    let workshop = Workshop::start().unwrap();
+    let mut seats: Vec<_> = (0..DERIVATIONS_MAX).map(|_| workshop.seat().unwrap()).collect();
+    assert!(workshop.seat().is_none());
+    seats.pop();
+    assert!(workshop.seat().is_some());
 }
