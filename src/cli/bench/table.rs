@@ -15,6 +15,8 @@ pub(crate) const BUSY: f64 = 0.9;
 pub(crate) const WAITING: f64 = 0.1;
 /// Rejected symbols that the table names.
 const NAMED: usize = 5;
+/// Connections from which on the memory of each can be told from that of the system's pages.
+const SLOPE_MIN: usize = 1_000;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,11 +114,14 @@ impl Report {
         let cpu =
             format!("{each} of CPU a delivered record, {} of a core", percent(cost.cpu_share));
         let size = |bytes: u64| show_bytes(bytes as f64);
+        let slope = match self.connections {
+            SLOPE_MIN.. => format!(" ({} a connection)", show_bytes(cost.rss_per_connection)),
+            _ => String::new(),
+        };
         let memory = format!(
-            "{} before, {} connected ({} a connection), {} at the end, {} at most",
+            "{} before, {} connected{slope}, {} at the end, {} at most",
             size(cost.rss_start),
             size(cost.rss_connected),
-            show_bytes(cost.rss_per_connection),
             size(cost.rss_end),
             size(cost.rss_peak)
         );
@@ -320,7 +325,9 @@ mod tests {
         assert!(row("connections").contains("1 lost: connection reset"));
         assert!(row("connects").contains("p99 2.00 ms"));
         assert!(row("server ").contains("200.0 ns of CPU a delivered record, 50 % of a core"));
-        assert!(row("server memory").contains("(700 B a connection)"));
+        assert!(!row("server memory").contains("a connection"), "three say nothing");
+        let many = Report { connections: SLOPE_MIN, ..report() }.to_string();
+        assert!(many.contains("(700 B a connection)"));
         assert!(row("laggards").contains("1 stopped reading: 0 still connected"));
         assert!(text.contains("1 closed by the server with 4008"));
         assert!(row("churn ").contains("8 connected, 2 failed; p50 3.00 ms"));

@@ -23,9 +23,9 @@ pub(crate) fn page(report: &Report) -> String {
         element("p", "", report.outline()),
         warnings,
         section("Latency", &latencies(report)),
-        section("Latency by percentile", &figures::percentiles(report)),
-        section("Latency by time", &figures::latency_by_time(report)),
-        section("Records by time", &figures::records_by_time(report)),
+        section("Latency by percentile", &wide(&figures::percentiles(report))),
+        section("Latency by time", &wide(&figures::latency_by_time(report))),
+        section("Records by time", &wide(&figures::records_by_time(report))),
         section("Figures", &lines(report)),
         section("What was run", &run(report)),
         section("All figures", &json(report)),
@@ -84,7 +84,12 @@ fn latencies(report: &Report) -> String {
         }
     }
     let table = format!("<table class=\"numbers\">\n{rows}</table>");
-    format!("<div class=\"wide\">{table}</div>{notes}{}", element("p", "note", NOTE))
+    format!("{}{notes}{}", wide(&table), element("p", "note", NOTE))
+}
+
+/// What is as wide as it has to be, on a page that may not be.
+fn wide(content: &str) -> String {
+    format!("<div class=\"wide\">{content}</div>")
 }
 
 const NOTE: &str = "ts_event: it happened, or was due; ts_out: it was published; ts_send: its \
