@@ -73,7 +73,7 @@ fn asked(name: &str, otherwise: usize) -> usize {
 fn nobody_is_refused_while_a_newer_process_takes_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("upgrade");
-    let args = ["serve", "--drain", "10s", "--upgrade", path.to_str().unwrap()];
+    let args = ["serve", "--drain", "10s", "--log", "warn", "--upgrade", path.to_str().unwrap()];
     let mut serving = Program::start(&args);
     let address = serving.address.clone();
     let (came, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));

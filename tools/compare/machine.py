@@ -1,9 +1,11 @@
 """What the figures were measured on and with: written beside them."""
 
 import glob
+import json
 import os
 import platform
 import subprocess
+import sys
 
 from peers import said
 
@@ -48,6 +50,11 @@ def commit(root):
         "short": git("rev-parse", "--short", "HEAD") or "unknown",
         "dirty": None if dirty is None else bool(dirty),
     }
+
+
+def note(place):
+    """Writes what a tool without peers runs on, and how it was started."""
+    place.write("machine.json", json.dumps(describe(place, [], sys.argv[1:]), indent=1))
 
 
 def describe(place, peers, arguments):

@@ -103,8 +103,8 @@ def main():
     cases = listed(program, asked.only)
     if not cases:
         raise Usage(f"no case of the benchmark is like {asked.only.pattern}")
+    machine.note(place)
     found = table(place.keep(measure(program, cases, asked.rounds)))
-    place.write("machine.json", json.dumps(machine.describe(place, [], sys.argv[1:]), indent=1))
     place.write("table.md", found)
     print(found)
 

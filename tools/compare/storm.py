@@ -6,7 +6,7 @@ First flat out: nobody is subscribed, and clients connect and leave as fast as t
 Then 100 subscribers to 1,000 records/s, calm and in a storm, in turn: with the whole server on one
 core, and with the gate's thread on another one than feed and shard. With three cores that one is
 the gate's own; with two the clients are on it as well, those that are measured before the others.
-Writes runs.jsonl and table.md.
+Writes runs.jsonl, machine.json and table.md.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import time
 
 import build
+import machine
 from options import in_rounds, seconds
 from peers import Broadtape
 from process import Failed, Process, stop_all
@@ -177,6 +178,7 @@ def main():
     if len(place.mask) < 3:
         print("two cores: the clients are on the gate's, where it has one of its own",
               file=sys.stderr)
+    machine.note(place)
     found = table(place.keep(measure(place, asked)))
     place.write("table.md", found)
     print(found)
