@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use broadtape::feed::replay::{Replay, ReplayOptions, Speed};
 use broadtape::feed::source::Recording;
@@ -174,6 +175,18 @@ fn legacy_and_foreign_files_are_refused_by_name() {
         let foreign = Reader::open(&folder.join(name)).err().unwrap();
         assert!(foreign.to_string().contains(name) && matches!(foreign.fault, Fault::Foreign(_)));
     }
+}
+
+#[test]
+fn before_the_colon_of_a_name_that_is_not_there_a_format_may_have_been_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a:b.dbn");
+    let named = |text: &str| Recording::all_named(text, &Arc::default());
+    let told = named("foo:nowhere.dbn").unwrap_err().to_string();
+    assert!(told.starts_with("there is no such file, and \"foo\" is no format"));
+    // A name may have a colon.
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(named(path.to_str().unwrap()).unwrap()[0].paths, [path]);
 }
 
 /// What a replay of these files at full speed brings, mappings of new instruments apart.

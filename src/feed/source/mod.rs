@@ -20,7 +20,7 @@ use dbn::Metadata;
 
 pub(super) use decoded::{Decode, Decoded, Records};
 pub use folder::{FolderError, found_in};
-pub use format::Format;
+pub use format::{Format, UnknownFormat};
 pub use how::{How, HowError, Lot};
 pub(super) use stamp::{Stamp, last, yes};
 pub(super) use tally::CUT;
@@ -104,6 +104,17 @@ impl Source for Reader {
     }
 }
 
+/// What is named on a command line is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum NamedError {
+    /// A folder without recordings.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// There is no such file, and what stands before a colon may have been meant for a format.
+    #[error("there is no such file, and {0}")]
+    Absent(UnknownFormat),
+}
+
 /// What is to be read: files, what they hold, and what has to be known to read it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recording {
@@ -139,8 +150,12 @@ impl Recording {
     /// them.
     ///
     /// # Errors
-    /// [`FolderError`]: a folder that holds none.
-    pub fn all_named(text: &str, how: &Arc<How>) -> Result<Vec<Self>, FolderError> {
+    /// [`NamedError`].
+    pub fn all_named(text: &str, how: &Arc<How>) -> Result<Vec<Self>, NamedError> {
+        let format = text.split_once(':').map(|(format, _)| format.parse::<Format>());
+        if let (Some(Err(unknown)), Ok(false)) = (format, Path::new(text).try_exists()) {
+            return Err(NamedError::Absent(unknown));
+        }
         let named = Self::named(text, how.clone());
         if named.format != Format::Tape || !Path::new(text).is_dir() {
             return Ok(vec![named]);
