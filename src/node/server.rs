@@ -160,7 +160,15 @@ pub fn run<S: AsyncFnMut()>(
     let origin = recording.origin(epoch);
     let authority = match options.auth.required || options.admin_is_exposed() {
         true => Some(Authority::new(options.auth.clone())?),
-        false => None,
+        false => {
+            if options.auth.has_keys() {
+                tracing::warn!(
+                    "there are keys, and nobody is asked for one: with auth required clients on \
+                     loopback, a proxy's among them, are asked too"
+                );
+            }
+            None
+        }
     };
     let judge = authority.as_ref().filter(|_| options.auth.required);
     let doorkeeper = judge.map(Authority::doorkeeper).transpose()?;

@@ -1,6 +1,7 @@
 //! A live connection: its token expires, is refreshed, is revoked; and who says nothing is sent
 //! away.
 
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::{Client, PATIENCE, page};
-use crate::program::{broadtape, succeed};
+use crate::program::{Program, broadtape, succeed};
 use crate::world::{World, all, now};
 
 /// What a token is accepted for beyond its `exp`, seconds.
@@ -120,7 +121,7 @@ fn api_key(world: &World, gives: &[&str]) -> (String, String) {
     let mut made = broadtape();
     made.args(["token", "api-key"]).arg(&file).args(["--subject", "bob", "--symbols", "*"]);
     let key = succeed(made.args(gives)).trim().to_owned();
-    (key, std::fs::read_to_string(&file).unwrap())
+    (key, fs::read_to_string(&file).unwrap())
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
     let token = world.token("alice", all());
     let pipe = world.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    std::fs::rename(&pipe, world.path("revoked")).unwrap();
+    fs::rename(&pipe, world.path("revoked")).unwrap();
     // It is looked at by order; what was known before stays, and a change to come is seen.
     world.server().hang_up();
     let mut client = Client::connect(world.server(), Some(&token));
@@ -264,11 +265,23 @@ fn a_subject_has_as_many_connections_as_it_may() {
 
 #[test]
 fn a_server_that_asks_nobody_says_so() {
-    let server = crate::program::Program::start(&["serve", "--log", "error"]);
+    let server = Program::start(&["serve", "--log", "error"]);
     let mut client = Client::connect(&server, None);
     let refused = client.refused("auth", json!({"token": "a.b.c"}));
     assert_eq!(refused, (409, "wrong_state".to_owned()));
     Client::connect(&server, Some("a.b.c")).granted("subscribe", trades());
+}
+
+#[test]
+fn keys_that_nobody_is_asked_for_are_warned_of() {
+    let world = World::without_server();
+    let (keys, log) = (world.path("keys.toml"), world.path("log"));
+    for (auth, warns) in [("auto", true), ("open", true), ("required", false)] {
+        let args = ["serve", "--auth", auth, "--auth-keys", keys.to_str().unwrap()];
+        Program::start_with_log(File::create(&log).unwrap(), &args).stop();
+        let told = fs::read_to_string(&log).unwrap();
+        assert_eq!(told.contains("there are keys, and nobody is asked for one"), warns, "{told}");
+    }
 }
 
 #[test]

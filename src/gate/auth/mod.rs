@@ -49,6 +49,13 @@ pub struct AuthOptions {
     pub timeout: Duration,
 }
 
+impl AuthOptions {
+    /// Is there a key to tell anybody by?
+    pub fn has_keys(&self) -> bool {
+        [&self.keys, &self.jwks, &self.api_keys].into_iter().any(Option::is_some)
+    }
+}
+
 /// What is known of keys at one time.
 #[derive(Debug, Default)]
 struct Known {

@@ -38,7 +38,7 @@ pub(super) fn options(
         issuer: name(typed, "token_issuer")?,
         timeout: time(typed, "auth_timeout", Duration::from_millis(100)..=HOUR)?,
     };
-    let keyless = [&options.keys, &options.jwks, &options.api_keys].iter().all(|f| f.is_none());
+    let keyless = !options.has_keys();
     let wrong = |key, reason| {
         let Given { texts, origin } = get(typed, key);
         Err(bad(key, texts.join(","), origin, reason))
