@@ -5,7 +5,9 @@
 BROADTAPE is the program: what it imports and records becomes the seeds of DBN files and tapes.
 """
 
+import base64
 import gzip
+import json
 import lzma
 import struct
 import subprocess
@@ -115,6 +117,35 @@ def token() -> None:
     seed("token", "api-key", "\x03bt_k1_secret\n---\n" + entry + grant)
     seed("token", "api-keys", "\x03bt_k2_x\n---\n" + entry + entry.replace("k1", "k2"))
     seed("token", "api-key-over", "\x03bt_k1_y\n---\n" + entry + "expires = 1700000000\n" + grant)
+
+
+def keys() -> None:
+    def number(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    # Points that each curve has by definition, and a number as long as an RSA modulus.
+    point = bytes([0x58]) + bytes([0x66]) * 31
+    x = bytes.fromhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296")
+    y = bytes.fromhex("4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+    ed = {"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": number(point), "use": "sig"}
+    ec = {"kty": "EC", "crv": "P-256", "kid": "ec", "x": number(x), "y": number(y)}
+    rsa = {"kty": "RSA", "kid": "rsa", "alg": "RS256", "n": number(b"\xc1" * 256), "e": "AQAB"}
+    oct_ = {"kty": "oct", "kid": "oct", "alg": "HS256", "k": number(bytes(range(32)))}
+    other = {"kty": "EC", "crv": "secp256k1", "kid": "k", "x": number(x), "y": number(y)}
+    for name, found in (
+        ("set", [ed, ec, rsa, oct_, other]),
+        ("private", [ec | {"d": number(x)}]),
+        ("twice", [ed, ed]),
+        ("short", [oct_ | {"k": number(bytes(8))}]),
+    ):
+        seed("keys", name, "\x00" + json.dumps({"keys": found}))
+    secret = number(bytes(range(32)))
+    shared = f'[[key]]\nkid = "k"\nalg = "HS256"\nsecret = "{secret}"\n'
+    der = bytes.fromhex("302a300506032b6570032100") + point
+    pem = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----"
+    public = f'[[key]]\nkid = "e"\nalg = "EdDSA"\npublic = """{pem}\n"""\n'
+    seed("keys", "ours", "\x01" + shared + public)
+    seed("keys", "ours-wrong", "\x01" + shared.replace("HS256", "ES256") + public)
 
 
 def config() -> None:
@@ -347,7 +378,7 @@ def tape(program: str, place: Path) -> None:
 
 def main() -> None:
     for target in (
-        frames, handshake, proxy, control, token, config, itch, iex, exchange, lobster, csv
+        frames, handshake, proxy, control, token, keys, config, itch, iex, exchange, lobster, csv
     ):
         target()
     dbn_and_tape(sys.argv[1])
