@@ -219,6 +219,8 @@ pub const LISTENERS_MAX: usize = 64;
 pub const UPGRADE_PATIENCE: Duration = Duration::from_secs(10);
 /// Pause after an upgrade that failed.
 pub const UPGRADE_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that are accepted in one go, before others get the core.
+pub const ACCEPTS_PER_TURN: usize = 8;
 /// Handshakes and pages in progress at once.
 pub const GATE_CONNECTIONS: usize = 4096;
 /// Connections of one address at once (default).

@@ -46,7 +46,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::limits::{ACCEPT_PAUSE, GATE_CONNECTIONS, LISTEN_BACKLOG};
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN, GATE_CONNECTIONS, LISTEN_BACKLOG};
 use crate::shard::access::Entry;
 use crate::shard::command::{Arrival, Mailbox, Pass, Speech};
 use crate::socket;
@@ -207,6 +207,13 @@ pub fn listen(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
+/// Lets those that have been accepted get on, and then a thread that waits for this core: one that
+/// ticks go through waits for a few handshakes then, not for all that there are.
+async fn make_room() {
+    tokio::task::yield_now().await;
+    std::thread::yield_now();
+}
+
 impl<P: Pages> Gate<P> {
     /// How many connections have been accepted and not been answered yet.
     pub fn waiting(&self) -> usize {
@@ -220,7 +227,7 @@ impl<P: Pages> Gate<P> {
     pub async fn accept(self: Arc<Self>, listener: StdListener) -> io::Result<Infallible> {
         let listener = TcpListener::from_std(listener)?;
         let places = Arc::new(Semaphore::new(GATE_CONNECTIONS));
-        let mut pause = ACCEPT_PAUSE.0;
+        let (mut pause, mut accepted) = (ACCEPT_PAUSE.0, 0_usize);
         loop {
             let Ok(place) = places.clone().acquire_owned().await else { continue };
             match listener.accept().await {
@@ -228,6 +235,10 @@ impl<P: Pages> Gate<P> {
                     pause = ACCEPT_PAUSE.0;
                     let (gate, waiting) = (self.clone(), Waiting::new(&self.waiting));
                     tokio::spawn(gate.receive(stream, peer, waiting, place));
+                    accepted = accepted.wrapping_add(1);
+                    if accepted.is_multiple_of(ACCEPTS_PER_TURN) {
+                        make_room().await;
+                    }
                 }
                 Err(error) if is_the_peers(&error) => {}
                 Err(error) => {
