@@ -75,8 +75,6 @@ pub const MEMORY_SHED: (u64, u64) = (90, 85);
 pub const MEMORY_PATIENCE: u32 = 75;
 /// The least memory that a process may be given beside its ring.
 pub const MEMORY_MIN: usize = 32 << 20;
-/// By how much the gate's thread gives way to those that ticks go through, in units of `nice`.
-pub const GATE_NICE: i32 = 10;
 /// Between two looks at the shards and at the memory of the process.
 pub const WATCH: Duration = Duration::from_millis(200);
 

@@ -34,7 +34,7 @@ use crate::gate::auth::Authority;
 use crate::gate::auth::files::KeysError;
 use crate::gate::tls::{Tls, TlsError};
 use crate::gate::{Gate, journal};
-use crate::limits::{DRAIN_PER_CONNECTION, GATE_NICE, STOP_PATIENCE, WATCH};
+use crate::limits::{DRAIN_PER_CONNECTION, STOP_PATIENCE, WATCH};
 use crate::ring::RingError;
 use crate::shard::command::{Command, Mailbox};
 use crate::shard::supervise::Hopeless;
@@ -135,8 +135,7 @@ fn advice(error: &io::Error) -> &'static str {
 
 /// Runs a server until it is told to end, once gently, twice at once: by what `signals` returns,
 /// which is called before `listening` gets the bound addresses, so that whoever knows that the
-/// server listens can tell it to end. The first connection is accepted after both. The calling
-/// thread becomes the gate's, and gives way to the server's others where cores are short.
+/// server listens can tell it to end. The first connection is accepted after both.
 ///
 /// # Errors
 /// [`ServerError`]: before anything is served; and after all is, where it was to exit at the end of
@@ -173,11 +172,6 @@ pub fn run<S: AsyncFnMut()>(
     let judge = authority.as_ref().filter(|_| options.auth.required);
     let doorkeeper = judge.map(Authority::doorkeeper).transpose()?;
     let machinery = build(options, program, &directory, recording, origin, doorkeeper)?;
-    // The threads of the data path have started; this one is the gate's. A shard that never sleeps
-    // would leave it next to nothing of a core.
-    if !options.busy {
-        give_way();
-    }
     let listen = addresses.public.clone();
     let version = env!("CARGO_PKG_VERSION");
     let info = Info { version, epoch: origin.epoch, started: unix_now(), listen };
@@ -218,15 +212,6 @@ pub fn run<S: AsyncFnMut()>(
     // What the runtime still has are connections that nobody waits for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
-}
-
-/// Has this thread come after those of the data path, where both want the same core: a storm of
-/// connects then leaves them nine tenths of it.
-fn give_way() {
-    // `nice` is of a thread on Linux, and handed on to those that it starts.
-    if let Err(error) = rustix::process::nice(GATE_NICE) {
-        tracing::info!(%error, "the gate has the same priority as the data path");
-    }
 }
 
 /// As many descriptors as the system lets us have: a connection takes one.

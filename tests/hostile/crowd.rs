@@ -120,21 +120,3 @@ fn subscriptions_that_come_and_go_are_counted_right_to_the_end() {
     assert_eq!(server.metric("broadtape_subscriptions", ""), 1.0);
     witness.lost_nothing();
 }
-
-#[test]
-fn the_gate_gives_way_to_the_threads_that_ticks_go_through() {
-    let folder = tempfile::tempdir().unwrap();
-    let record = ["--shards", "2", "--record", folder.path().to_str().unwrap()];
-    let server = Server::start(&[&["--scenario", "calm", "--rate", "1"], &record[..]].concat());
-    let priorities = server.priorities();
-    let nice = |of: &str| priorities.iter().find(|(name, _)| name == of).unwrap().1;
-    let own = nice("feed");
-    assert_eq!(nice("broadtape"), (own + 10).min(19));
-    for thread in ["shard-0", "shard-1", "tape", "desk"] {
-        assert_eq!(nice(thread), own, "{thread}");
-    }
-    // Beside a shard that never sleeps it would come to next to nothing.
-    let server = Server::start(&["--scenario", "calm", "--rate", "1", "--busy"]);
-    let priorities = server.priorities();
-    assert!(priorities.iter().all(|(_, nice)| *nice == priorities[0].1), "{priorities:?}");
-}

@@ -127,21 +127,6 @@ impl Server {
         Duration::from_millis(ticks * 10)
     }
 
-    /// By how much each of its threads gives way to others: (name, `nice`).
-    pub(crate) fn priorities(&self) -> Vec<(String, i32)> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
-        // One that has just ended has no priority any more.
-        let stats =
-            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
-        stats
-            .map(|stat| {
-                let (name, fields) = stat.split_once('(').unwrap().1.rsplit_once(')').unwrap();
-                let nice = fields.split_whitespace().nth(16).unwrap().parse().unwrap();
-                (name.to_owned(), nice)
-            })
-            .collect()
-    }
-
     /// Waits until `done` holds.
     pub(crate) fn wait_until(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
