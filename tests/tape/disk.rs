@@ -54,8 +54,8 @@ pub(crate) fn recorder(server: &Program) -> Value {
     server.get("/v1/status")["recorder"].clone()
 }
 
-fn recorded(server: &Program) -> u64 {
-    recorder(server)["recorded_seq"].as_str().unwrap().parse().unwrap()
+fn recorded(recorder: &Value) -> u64 {
+    recorder["recorded_seq"].as_str().unwrap().parse().unwrap()
 }
 
 /// Reads until the recorder is as it is to be; what it then says of itself.
@@ -69,6 +69,7 @@ pub(crate) fn until(
         if right(&recorder) {
             return recorder;
         }
+        // Several for each look, which takes its time where cores are short: else it falls behind.
         for _ in 0..16 {
             subscriber.read();
         }
@@ -87,13 +88,7 @@ pub(crate) fn catch_up(server: &Program, subscriber: &mut Subscriber, records: u
         subscriber.read();
     }
     let due = subscriber.began + enough as u64;
-    // Several for each look, which takes its time where cores are short: else it falls behind.
-    while recorded(server) < due {
-        for _ in 0..16 {
-            subscriber.read();
-        }
-    }
-    recorded(server)
+    recorded(&until(server, subscriber, |recorder| recorded(recorder) >= due))
 }
 
 pub(crate) fn is_whole(tape: &Path) {
