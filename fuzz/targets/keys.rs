@@ -30,12 +30,12 @@ fn set(data: &[u8]) {
     let taken: Vec<&str> = keys.seals().map(|(kid, _)| kid).collect();
     assert!(taken.len() <= entries.len().min(KEYS_MAX));
     for kid in taken {
-        let is_it = |key: &&Value| {
+        let is_it = |key: &Value| {
             key["kid"] == kid
                 && ["RSA", "EC", "OKP", "oct"].iter().any(|kty| key["kty"] == *kty)
                 && (key["use"].is_null() || key["use"] == "sig")
         };
-        assert!(entries.iter().any(|key| is_it(&key)), "{kid} is none of the set");
+        assert!(entries.iter().any(is_it), "{kid} is none of the set");
     }
     assert!(entries.iter().all(|key| key["d"].is_null()), "a private key is taken for a public");
 }
